@@ -1,0 +1,105 @@
+/**
+ * The engine driver port: what the controller tells a print engine, whatever lies between them (a PNG sink, a simulated
+ * engine, a serial line). The order of calls is PAPPL's: start job, start page, write band …, end page …, end job.
+ */
+import type { PrinterStateReason } from "@platen/proto";
+
+/** In the order of the planes. */
+export type Colorant = "cyan" | "magenta" | "yellow" | "black";
+
+export interface EngineCapabilities {
+  readonly makeAndModel: string;
+  /** The inks it has: black alone, or cyan, magenta, yellow, black. */
+  readonly colorants: readonly Colorant[];
+  /** Resolutions, dots an inch, ascending. */
+  readonly resolutionsDpi: readonly number[];
+  readonly duplex: boolean;
+}
+
+export interface JobStart {
+  readonly jobId: string;
+  readonly jobName: string;
+}
+
+export interface PageStart {
+  /** Impressions of the job, all copies, counted from 1. */
+  readonly impressionNumber: number;
+  /** Sheets of the job, all copies, counted from 1. */
+  readonly sheetNumber: number;
+  readonly side: "front" | "back";
+  /** Whether the sheet is done with this side. */
+  readonly lastOfSheet: boolean;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly resolutionDpi: number;
+  /** The planes that the page's bands may hold. */
+  readonly colorants: readonly Colorant[];
+  /** PWG 5101.1 name. */
+  readonly media: string;
+  readonly mediaWidthUm: number;
+  readonly mediaHeightUm: number;
+}
+
+/** One plane of a band: one bit a pixel, most significant bit left, 1 = ink, rows of `strideBytes` bytes. */
+export interface Plane {
+  readonly colorant: Colorant;
+  /** `strideBytes` × `rowsPx` bytes; bits beyond the width are 0. Valid only until the call that got it resolves. */
+  readonly bits: Uint8Array;
+}
+
+/** A strip of a page. Bands come from top to bottom, without gap or overlap, and cover the page. */
+export interface PlanarBand {
+  readonly yPx: number;
+  readonly rowsPx: number;
+  /** ceil(widthPx / 8). */
+  readonly strideBytes: number;
+  /** A colorant that is absent has no dot in this band; a blank band has no plane. */
+  readonly planes: readonly Plane[];
+}
+
+export interface Supply {
+  readonly colorant: Colorant;
+  /** 0 to 100, undefined when the engine cannot tell. */
+  readonly levelPercent: number | undefined;
+}
+
+export type EngineEvent =
+  /** The engine stopped: operations reject with EngineFault until `ready`. */
+  | { readonly kind: "stopped"; readonly reasons: readonly PrinterStateReason[]; readonly message: string }
+  /** The engine can print; also the first event when nothing is wrong. */
+  | { readonly kind: "ready" }
+  /** A sheet lies in the output tray, for good: it is never printed again. */
+  | { readonly kind: "sheet-stacked"; readonly jobId: string; readonly sheetNumber: number }
+  | { readonly kind: "supplies"; readonly supplies: readonly Supply[] }
+  /** Somebody pressed cancel on the engine (S1411). */
+  | { readonly kind: "cancel-pressed" };
+
+/** An operation failed because the engine stopped. The job may be resumed from the first sheet that is not stacked. */
+export class EngineFault extends Error {
+  override readonly name = "EngineFault";
+  readonly reasons: readonly PrinterStateReason[];
+  constructor(reasons: readonly PrinterStateReason[], message: string) {
+    super(message);
+    this.reasons = reasons;
+  }
+}
+
+/**
+ * One job at a time. Every operation waits for room in the engine (that is the backpressure), rejects with EngineFault when
+ * the engine stops, and with the signal's reason when `signal` aborts.
+ */
+export interface EngineDriver extends AsyncDisposable {
+  readonly capabilities: EngineCapabilities;
+  /** Where sheets are left, for people; empty when they are of paper. */
+  outputLocation(jobId: string): string;
+  startJob(job: JobStart, signal: AbortSignal): Promise<void>;
+  startPage(page: PageStart, signal: AbortSignal): Promise<void>;
+  writeBand(band: PlanarBand, signal: AbortSignal): Promise<void>;
+  /** The page is whole. After the last side of a sheet it resolves when the sheet is stacked. */
+  endPage(signal: AbortSignal): Promise<void>;
+  endJob(signal: AbortSignal): Promise<void>;
+  /** Gives up the page and the job at once; a sheet in the engine is thrown out. Never throws, also when the engine is gone. */
+  abort(): Promise<void>;
+  /** What happens at the engine, from now on, beginning with its state; ends when `signal` aborts. */
+  events(signal: AbortSignal): AsyncIterable<EngineEvent>;
+}

@@ -1,0 +1,85 @@
+/** TLS for every listener and every client, from three PEM files. */
+import { readFile } from "node:fs/promises";
+import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
+import { PlatenError } from "./error.ts";
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  /** Certificate chain of this side. */
+  certFile?: string | undefined;
+  /** Private key of this side. */
+  keyFile?: string | undefined;
+  /** Certificate authorities that the other side's certificate must come from. A server that has it asks its clients for one. */
+  caFile?: string | undefined;
+}
+
+/** The contents of TlsFiles, PEM. */
+export interface TlsMaterial {
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  readonly ca?: Buffer;
+}
+
+async function pem(path: string | undefined, what: string): Promise<Buffer | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new PlatenError(
+      "configuration",
+      `cannot read the TLS ${what} ${path}: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+/** Reads the files; throws `configuration` when one cannot be read or a certificate lacks its key. */
+export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
+  const [cert, key, ca] = await Promise.all([
+    pem(files.certFile, "certificate"),
+    pem(files.keyFile, "key"),
+    pem(files.caFile, "CA"),
+  ]);
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new PlatenError("configuration", "TLS needs both a certificate and its key");
+  }
+  return { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) };
+}
+
+/** Credentials of a listener: TLS with a certificate, plaintext without. */
+export function serverCredentials(tls: TlsMaterial): ServerCredentials {
+  if (!tls.cert || !tls.key) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(
+    tls.ca ?? null,
+    [{ cert_chain: tls.cert, private_key: tls.key }],
+    tls.ca !== undefined,
+  );
+}
+
+/** Credentials of a client: TLS when `secure`, trusting `ca` or else the system's authorities. */
+export const clientCredentials = (tls: TlsMaterial, secure: boolean): ChannelCredentials =>
+  secure
+    ? ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null)
+    : ChannelCredentials.createInsecure();
+
+const loopbackHosts = new Set(["localhost", "127.0.0.1", "::1", "[::1]"]);
+
+export const isLoopbackHost = (host: string): boolean => loopbackHosts.has(host) || host.startsWith("127.");
+
+/**
+ * Plaintext is for the loopback, or asked for by flag. Throws `plaintext-refused` for anything else.
+ * `hostPort` is what a listener binds or a client dials; `flag` names the option that allows it.
+ */
+export function requireTlsUnlessLoopback(
+  hostPort: string,
+  secure: boolean,
+  allowPlaintext: boolean,
+  flag: string,
+): void {
+  const host = hostPort.slice(0, hostPort.lastIndexOf(":"));
+  if (secure || allowPlaintext || isLoopbackHost(host)) return;
+  throw new PlatenError(
+    "plaintext-refused",
+    `${hostPort} is not on this machine and no TLS is set up for it: give a certificate and key, or allow plaintext with ${flag}`,
+  );
+}

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file platen/v1/printer_queue.proto.
  */
 export const file_platen_v1_printer_queue: GenFile = /*@__PURE__*/
-  fileDesc("Ch1wbGF0ZW4vdjEvcHJpbnRlcl9xdWV1ZS5wcm90bxIJcGxhdGVuLnYxIsUBChZSZWdpc3RlclByaW50ZXJSZXF1ZXN0EhIKCnByaW50ZXJfaWQYASABKAkSNAoMY2FwYWJpbGl0aWVzGAIgASgLMh4ucGxhdGVuLnYxLlByaW50ZXJDYXBhYmlsaXRpZXMSJAoEbW9kZRgDIAEoDjIWLnBsYXRlbi52MS5QcmludGVyTW9kZRIPCgdhZGRyZXNzGAQgASgJEhUKDWVucm9sbWVudF9rZXkYBSABKAkSEwoLcHJpbnRlcl9rZXkYBiABKAkiSAoXUmVnaXN0ZXJQcmludGVyUmVzcG9uc2USEwoLcHJpbnRlcl9rZXkYASABKAkSGAoQcG9sbF93YWl0X21heF9tcxgCIAEoDSJoChdQb2xsUHJpbnRlclF1ZXVlUmVxdWVzdBISCgpwcmludGVyX2lkGAEgASgJEg8KB3dhaXRfbXMYAiABKA0SKAoGc3RhdHVzGAMgASgLMhgucGxhdGVuLnYxLlByaW50ZXJTdGF0dXMilgEKGFBvbGxQcmludGVyUXVldWVSZXNwb25zZRIjCgVyZWFkeRgBIAMoCzIULnBsYXRlbi52MS5TZXNzaW9uSWQSJAoGY2FuY2VsGAIgAygLMhQucGxhdGVuLnYxLlNlc3Npb25JZBIvCgtzZXJ2ZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRQocRmV0Y2hQcmludEluc3RydWN0aW9uUmVxdWVzdBIlCgdzZXNzaW9uGAEgASgLMhQucGxhdGVuLnYxLlNlc3Npb25JZCJRCh1GZXRjaFByaW50SW5zdHJ1Y3Rpb25SZXNwb25zZRIwCgtpbnN0cnVjdGlvbhgBIAEoCzIbLnBsYXRlbi52MS5QcmludEluc3RydWN0aW9uIjwKElJlcG9ydFByaW50UmVxdWVzdBImCgZzdGF0dXMYASABKAsyFi5wbGF0ZW4udjEuUHJpbnRTdGF0dXMiLwoTUmVwb3J0UHJpbnRSZXNwb25zZRIYChBjYW5jZWxfcmVxdWVzdGVkGAEgASgIMoYDChNQcmludGVyUXVldWVTZXJ2aWNlElgKD1JlZ2lzdGVyUHJpbnRlchIhLnBsYXRlbi52MS5SZWdpc3RlclByaW50ZXJSZXF1ZXN0GiIucGxhdGVuLnYxLlJlZ2lzdGVyUHJpbnRlclJlc3BvbnNlElsKEFBvbGxQcmludGVyUXVldWUSIi5wbGF0ZW4udjEuUG9sbFByaW50ZXJRdWV1ZVJlcXVlc3QaIy5wbGF0ZW4udjEuUG9sbFByaW50ZXJRdWV1ZVJlc3BvbnNlEmoKFUZldGNoUHJpbnRJbnN0cnVjdGlvbhInLnBsYXRlbi52MS5GZXRjaFByaW50SW5zdHJ1Y3Rpb25SZXF1ZXN0GigucGxhdGVuLnYxLkZldGNoUHJpbnRJbnN0cnVjdGlvblJlc3BvbnNlEkwKC1JlcG9ydFByaW50Eh0ucGxhdGVuLnYxLlJlcG9ydFByaW50UmVxdWVzdBoeLnBsYXRlbi52MS5SZXBvcnRQcmludFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_platen_v1_job, file_platen_v1_printer]);
+  fileDesc("Ch1wbGF0ZW4vdjEvcHJpbnRlcl9xdWV1ZS5wcm90bxIJcGxhdGVuLnYxIu8BChZSZWdpc3RlclByaW50ZXJSZXF1ZXN0EhIKCnByaW50ZXJfaWQYASABKAkSNAoMY2FwYWJpbGl0aWVzGAIgASgLMh4ucGxhdGVuLnYxLlByaW50ZXJDYXBhYmlsaXRpZXMSJAoEbW9kZRgDIAEoDjIWLnBsYXRlbi52MS5QcmludGVyTW9kZRIPCgdhZGRyZXNzGAQgASgJEhUKDWVucm9sbWVudF9rZXkYBSABKAkSEwoLcHJpbnRlcl9rZXkYBiABKAkSKAoGc3RhdHVzGAcgASgLMhgucGxhdGVuLnYxLlByaW50ZXJTdGF0dXMiSAoXUmVnaXN0ZXJQcmludGVyUmVzcG9uc2USEwoLcHJpbnRlcl9rZXkYASABKAkSGAoQcG9sbF93YWl0X21heF9tcxgCIAEoDSJ+ChdQb2xsUHJpbnRlclF1ZXVlUmVxdWVzdBISCgpwcmludGVyX2lkGAEgASgJEg8KB3dhaXRfbXMYAiABKA0SKAoGc3RhdHVzGAMgASgLMhgucGxhdGVuLnYxLlByaW50ZXJTdGF0dXMSFAoMaGVsZF9qb2JfaWRzGAQgAygJIpYBChhQb2xsUHJpbnRlclF1ZXVlUmVzcG9uc2USIwoFcmVhZHkYASADKAsyFC5wbGF0ZW4udjEuU2Vzc2lvbklkEiQKBmNhbmNlbBgCIAMoCzIULnBsYXRlbi52MS5TZXNzaW9uSWQSLwoLc2VydmVyX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkUKHEZldGNoUHJpbnRJbnN0cnVjdGlvblJlcXVlc3QSJQoHc2Vzc2lvbhgBIAEoCzIULnBsYXRlbi52MS5TZXNzaW9uSWQiUQodRmV0Y2hQcmludEluc3RydWN0aW9uUmVzcG9uc2USMAoLaW5zdHJ1Y3Rpb24YASABKAsyGy5wbGF0ZW4udjEuUHJpbnRJbnN0cnVjdGlvbiI8ChJSZXBvcnRQcmludFJlcXVlc3QSJgoGc3RhdHVzGAEgASgLMhYucGxhdGVuLnYxLlByaW50U3RhdHVzIi8KE1JlcG9ydFByaW50UmVzcG9uc2USGAoQY2FuY2VsX3JlcXVlc3RlZBgBIAEoCDKGAwoTUHJpbnRlclF1ZXVlU2VydmljZRJYCg9SZWdpc3RlclByaW50ZXISIS5wbGF0ZW4udjEuUmVnaXN0ZXJQcmludGVyUmVxdWVzdBoiLnBsYXRlbi52MS5SZWdpc3RlclByaW50ZXJSZXNwb25zZRJbChBQb2xsUHJpbnRlclF1ZXVlEiIucGxhdGVuLnYxLlBvbGxQcmludGVyUXVldWVSZXF1ZXN0GiMucGxhdGVuLnYxLlBvbGxQcmludGVyUXVldWVSZXNwb25zZRJqChVGZXRjaFByaW50SW5zdHJ1Y3Rpb24SJy5wbGF0ZW4udjEuRmV0Y2hQcmludEluc3RydWN0aW9uUmVxdWVzdBooLnBsYXRlbi52MS5GZXRjaFByaW50SW5zdHJ1Y3Rpb25SZXNwb25zZRJMCgtSZXBvcnRQcmludBIdLnBsYXRlbi52MS5SZXBvcnRQcmludFJlcXVlc3QaHi5wbGF0ZW4udjEuUmVwb3J0UHJpbnRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_platen_v1_job, file_platen_v1_printer]);
 
 /**
  * A printer introduces itself.
@@ -67,6 +67,13 @@ export type RegisterPrinterRequest = Message<"platen.v1.RegisterPrinterRequest">
    * @generated from field: string printer_key = 6;
    */
   printerKey: string;
+
+  /**
+   * What the printer is doing.
+   *
+   * @generated from field: platen.v1.PrinterStatus status = 7;
+   */
+  status?: PrinterStatus | undefined;
 };
 
 /**
@@ -130,6 +137,13 @@ export type PollPrinterQueueRequest = Message<"platen.v1.PollPrinterQueueRequest
    * @generated from field: platen.v1.PrinterStatus status = 3;
    */
   status?: PrinterStatus | undefined;
+
+  /**
+   * Jobs that the printer holds already: they are not in ready again. A printer that restarted holds none, and gets them anew.
+   *
+   * @generated from field: repeated string held_job_ids = 4;
+   */
+  heldJobIds: string[];
 };
 
 /**
@@ -146,7 +160,7 @@ export const PollPrinterQueueRequestSchema: GenMessage<PollPrinterQueueRequest> 
  */
 export type PollPrinterQueueResponse = Message<"platen.v1.PollPrinterQueueResponse"> & {
   /**
-   * Jobs ready to be fetched, in the order in which to print them.
+   * Jobs ready to be fetched and not held, in the order in which to print them.
    *
    * @generated from field: repeated platen.v1.SessionId ready = 1;
    */

@@ -1,0 +1,132 @@
+/** The configuration of the backend: one schema, parsed once, into a frozen object. */
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { PlatenError } from "@platen/proto";
+import { z } from "zod";
+
+export const roles = ["intake", "controller", "instructors", "executor", "result-store"] as const;
+export type Role = (typeof roles)[number];
+
+export const balancingPolicies = ["round_robin", "least_loaded", "pick_first"] as const;
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const mebibyte = 1024 * 1024;
+
+const hostPort = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be HOST:PORT");
+const milliseconds = z.coerce.number().int().positive();
+const bytes = z.coerce.number().int().positive();
+const filePath = z.string().min(1);
+
+/** Every setting, with its default and, as its description, what `--help` says of it. */
+export const backendConfigSchema = z.strictObject({
+  roles: z
+    .array(z.enum(roles))
+    .min(1)
+    .default([...roles])
+    .describe("roles that this process plays"),
+  listen: hostPort.default("127.0.0.1:6310").describe("gRPC address of intake, controller and instructors"),
+  advertise: hostPort
+    .optional()
+    .describe("gRPC address under which other machines reach this process; default: as bound"),
+  executors: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(2)
+    .describe("executors in this process, each a server of its own"),
+  executorListen: hostPort
+    .default("127.0.0.1:0")
+    .describe("gRPC address of the executors; port 0 takes any, a fixed port counts up"),
+  executorAdvertiseHost: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("host name under which other machines reach the executors"),
+  httpListen: hostPort.default("127.0.0.1:6311").describe("HTTP address of the result store"),
+  resultUrl: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe("base URL under which printers reach the result store; default: as bound"),
+  balancing: z
+    .enum(balancingPolicies)
+    .default("round_robin")
+    .describe("how single requests are spread over the executors"),
+
+  storage: z.enum(["embedded", "nats"]).default("embedded").describe("where shared state lives"),
+  dataDir: filePath
+    .default("platen-data")
+    .describe("folder of the embedded storage, and of blobs kept in a shared folder"),
+  natsServers: z.array(z.string().min(1)).default(["127.0.0.1:4222"]).describe("NATS servers"),
+  natsCredentialsFile: filePath.optional().describe("NATS credentials file"),
+  blobs: z
+    .enum(["folder", "object-store"])
+    .default("folder")
+    .describe("with NATS storage, where documents and pages lie"),
+  tempDir: filePath.default(join(tmpdir(), "platen")).describe("folder for files of work under way"),
+
+  tlsCertFile: filePath.optional().describe("TLS certificate chain of every listener, PEM"),
+  tlsKeyFile: filePath.optional().describe("its private key, PEM"),
+  tlsCaFile: filePath
+    .optional()
+    .describe("authorities that clients' and servers' certificates must come from, PEM"),
+  allowPlaintext: z.boolean().default(false).describe("listen and call without TLS beyond the loopback"),
+  enrolmentKey: z
+    .string()
+    .min(8)
+    .optional()
+    .describe("key that a printer must know to register; without it only printers on this machine may"),
+
+  sessionTtlMs: milliseconds
+    .default(48 * hour)
+    .describe("a session record expires so long after its last change"),
+  tokenTtlMs: milliseconds.default(24 * hour).describe("a token is good for so long"),
+  jobRetentionMs: milliseconds.default(7 * 24 * hour).describe("how long the history of ended jobs is kept"),
+  jobLeaseMs: milliseconds
+    .default(15 * second)
+    .describe("a job of a dead controller is taken over after so long"),
+  executorTtlMs: milliseconds.default(6 * second).describe("a dead executor is left out after so long"),
+  cancelPatienceMs: milliseconds
+    .default(10 * second)
+    .describe("a cancel is done after so long, whether the printer answers or not"),
+  printerPatienceMs: milliseconds
+    .default(24 * hour)
+    .describe("a job is aborted when its printer has been out of reach for so long"),
+  reapIntervalMs: milliseconds.default(minute).describe("how often to look for what crashed jobs left"),
+  reapGraceMs: milliseconds
+    .default(5 * minute)
+    .describe("what crashed jobs left is removed when it is so old"),
+
+  uploadMaxBytes: bytes.default(512 * mebibyte).describe("largest upload"),
+  downloadMaxBytes: bytes.default(512 * mebibyte).describe("largest download"),
+  downloadTimeoutMs: milliseconds.default(10 * minute).describe("longest download"),
+  downloadAllowPrivate: z
+    .boolean()
+    .default(false)
+    .describe("download from loopback, private and link-local addresses too"),
+
+  renderWorkers: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(Math.max(1, availableParallelism()))
+    .describe("worker processes that render pages"),
+  renderOpenTimeoutMs: milliseconds.default(30 * second).describe("longest time to open a document"),
+  renderPageTimeoutMs: milliseconds.default(minute).describe("longest time to render a page"),
+  renderMemoryLimitBytes: bytes.default(2048 * mebibyte).describe("most memory of a worker process"),
+});
+
+export type BackendConfig = Readonly<z.infer<typeof backendConfigSchema>>;
+
+/** Settings as given by a person, defaults filled in; throws `configuration` with one line a mistake. */
+export function parseBackendConfig(settings: z.input<typeof backendConfigSchema>): BackendConfig {
+  const parsed = backendConfigSchema.safeParse(settings);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const mistakes = parsed.error.issues.map(
+    (issue) => `${issue.path.join(".") || "configuration"}: ${issue.message}`,
+  );
+  throw new PlatenError("configuration", mistakes.join("\n"));
+}

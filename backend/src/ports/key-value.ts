@@ -33,6 +33,8 @@ export interface Bucket {
   delete(key: string, revision?: number): Promise<void>;
   /** All entries under a prefix (all of the bucket without one) as they stand, in the order of their keys. */
   entries(prefix?: string): AsyncIterable<Entry>;
+  /** The keys of `entries` alone, in their order: cheap where values are many or large. */
+  keys(prefix?: string): AsyncIterable<string>;
   /**
    * Entries under a prefix as they stand, `current`, then every change in order until `signal` aborts (the iterable then
    * simply ends). A quick succession of writes to one key may show only the last. Expiry makes no change event.

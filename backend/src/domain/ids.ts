@@ -51,9 +51,10 @@ export const dbIndexOf = ({ jobId, printerId }: Session): DbIndex =>
 
 const random = (bytes: number): string => randomBytes(bytes).toString("hex");
 
-/** A job id that sorts by time of creation: 9 digits of base 36 milliseconds, then 48 random bits. */
-export const newJobId = (nowMs: number): JobId =>
-  `${nowMs.toString(36).padStart(9, "0")}-${random(6)}` as JobId;
+/** What the ids of jobs created at that time begin with: 9 digits of base 36 milliseconds, which sort by time. */
+export const jobIdTime = (ms: number): string => Math.max(0, ms).toString(36).padStart(9, "0");
+/** A job id that sorts by time of creation: the time, then 48 random bits. */
+export const newJobId = (nowMs: number): JobId => `${jobIdTime(nowMs)}-${random(6)}` as JobId;
 export const newDocumentId = (): DocumentId => random(16) as DocumentId;
 /** S1309: 128 random bits, so that it cannot be guessed. */
 export const newIdentificationId = (): IdentificationId => random(16) as IdentificationId;

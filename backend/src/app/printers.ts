@@ -1,0 +1,184 @@
+/** The printers that registered: what they can do, how they are reached, when they were last heard of. */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  hasCode,
+  type PrinterCapabilities,
+  PrinterMode,
+  type PrinterStatus,
+  PlatenError,
+  type RegisteredPrinter,
+  RegisteredPrinterSchema,
+} from "@platen/proto";
+import { z } from "zod";
+import type { PrinterId } from "../domain/ids.ts";
+import type { KeyValueStore } from "../ports/key-value.ts";
+import { Records } from "./records.ts";
+
+const recordSchema = z.object({
+  /** SHA-256 of the printer's key, hexadecimal. */
+  keyHash: z.string(),
+  /** RegisteredPrinter as proto3 JSON. */
+  printer: z.json(),
+});
+type PrinterRecord = z.infer<typeof recordSchema>;
+
+export interface Registration {
+  readonly printerId: PrinterId;
+  readonly capabilities: PrinterCapabilities;
+  readonly mode: PrinterMode;
+  /** `host:port` in push mode, else empty. */
+  readonly address: string;
+  readonly enrolmentKey: string;
+  /** The key of an earlier registration, else empty. */
+  readonly printerKey: string;
+  readonly status: PrinterStatus | undefined;
+  /** Whether the call came from this machine. */
+  readonly loopback: boolean;
+}
+
+/** A status that has not changed is written again only so often. */
+const presenceIntervalMs = 10_000;
+
+const hashOf = (key: string): Buffer => createHash("sha256").update(key).digest();
+const sameKey = (a: string, b: string): boolean => timingSafeEqual(hashOf(a), hashOf(b));
+
+const encode = (printer: RegisteredPrinter): JsonValue => toJson(RegisteredPrinterSchema, printer);
+const decode = (record: PrinterRecord): RegisteredPrinter =>
+  fromJson(RegisteredPrinterSchema, record.printer as JsonValue, { ignoreUnknownFields: true });
+
+export class Printers {
+  readonly #records: Records<PrinterRecord>;
+  readonly #enrolmentKey: string | undefined;
+  readonly #now: () => number;
+  private constructor(records: Records<PrinterRecord>, enrolmentKey: string | undefined, now: () => number) {
+    this.#records = records;
+    this.#enrolmentKey = enrolmentKey;
+    this.#now = now;
+  }
+
+  static async open(
+    keyValue: KeyValueStore,
+    enrolmentKey: string | undefined,
+    now: () => number,
+  ): Promise<Printers> {
+    return new Printers(new Records(await keyValue.bucket("printers"), recordSchema), enrolmentKey, now);
+  }
+
+  /**
+   * Makes a printer known. Resolves to a new key, or to "" when the one it has is right. With an enrolment key, a name that is
+   * taken needs the key it was given (`printer-taken`); without one, only printers on this machine register, and they may.
+   * Throws `unauthenticated`, `invalid-argument`.
+   */
+  async register(registration: Registration): Promise<string> {
+    this.#authorize(registration);
+    validate(registration);
+    const { printerId, capabilities, mode, address, printerKey, status } = registration;
+    const existing = await this.#records.get(printerId);
+    const known =
+      existing !== undefined && hashOf(printerKey).equals(Buffer.from(existing.value.keyHash, "hex"));
+    if (existing && !known && this.#enrolmentKey !== undefined) {
+      throw new PlatenError(
+        "printer-taken",
+        `a printer named ${printerId} is registered already, with another key`,
+      );
+    }
+    const key = known ? printerKey : randomBytes(32).toString("base64url");
+    const printer = create(RegisteredPrinterSchema, {
+      printerId,
+      capabilities,
+      mode,
+      address,
+      ...(status && { status }),
+      seenTime: timestampFromMs(this.#now()),
+    });
+    const record = { keyHash: hashOf(key).toString("hex"), printer: encode(printer) };
+    if (existing) await this.#records.put(printerId, record);
+    else {
+      try {
+        await this.#records.create(printerId, record);
+      } catch (error) {
+        // Another printer of the same name was faster.
+        if (hasCode(error, "conflict")) return this.register(registration);
+        throw error;
+      }
+    }
+    return known ? "" : key;
+  }
+
+  #authorize({ enrolmentKey, loopback }: Registration): void {
+    if (this.#enrolmentKey === undefined && !loopback) {
+      throw new PlatenError(
+        "unauthenticated",
+        "printers on other machines need an enrolment key, and this backend has none set",
+      );
+    }
+    if (this.#enrolmentKey !== undefined && !sameKey(enrolmentKey, this.#enrolmentKey)) {
+      throw new PlatenError("unauthenticated", "the enrolment key is wrong");
+    }
+  }
+
+  /** Throws `printer-unknown` or `unauthenticated`. `authorization` is the header `Bearer PRINTER_KEY`. */
+  async authenticate(printerId: PrinterId, authorization: string | undefined): Promise<RegisteredPrinter> {
+    const record = await this.#records.get(printerId);
+    if (!record) throw new PlatenError("printer-unknown", `no printer named ${printerId} has registered`);
+    const key = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1] ?? "";
+    if (!hashOf(key).equals(Buffer.from(record.value.keyHash, "hex"))) {
+      throw new PlatenError(
+        "unauthenticated",
+        `the key of printer ${printerId} is wrong: let it register again`,
+      );
+    }
+    return decode(record.value);
+  }
+
+  /** The printer was heard of, and said how it is. */
+  async seen(printerId: PrinterId, status: PrinterStatus | undefined): Promise<void> {
+    await this.#records.change(printerId, (record) => {
+      const printer = decode(record);
+      const changed = create(RegisteredPrinterSchema, {
+        ...printer,
+        ...(status && { status }),
+        seenTime: timestampFromMs(this.#now()),
+      });
+      const quiet = this.#now() - (printer.seenTime ? timestampMs(printer.seenTime) : 0) < presenceIntervalMs;
+      const same = sameStatus(printer.status, changed.status);
+      return quiet && same ? record : { ...record, printer: encode(changed) };
+    });
+  }
+
+  async get(printerId: PrinterId): Promise<RegisteredPrinter | undefined> {
+    const record = await this.#records.get(printerId);
+    return record && decode(record.value);
+  }
+
+  /** By printer id. */
+  async list(): Promise<RegisteredPrinter[]> {
+    const printers: RegisteredPrinter[] = [];
+    for await (const record of this.#records.all()) printers.push(decode(record.value));
+    return printers;
+  }
+}
+
+/** The same but for the time at which it was so. */
+function sameStatus(a: PrinterStatus | undefined, b: PrinterStatus | undefined): boolean {
+  const text = (status: PrinterStatus | undefined) =>
+    JSON.stringify({ ...status, time: undefined }, (_, value: unknown) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
+  return text(a) === text(b);
+}
+
+function validate({ capabilities, mode, address }: Registration): void {
+  const refuse = (what: string): never => {
+    throw new PlatenError("invalid-argument", `the printer's registration is incomplete: ${what}`);
+  };
+  if (mode !== PrinterMode.PUSH && mode !== PrinterMode.POLL) refuse("mode must be push or poll");
+  if (mode === PrinterMode.PUSH && !/:\d+$/.test(address)) refuse("push mode needs an address, host:port");
+  if (!capabilities.resolutionsDpi.includes(capabilities.resolutionDefaultDpi)) {
+    refuse("resolution_default_dpi must be one of resolutions_dpi");
+  }
+  if (!capabilities.mediaSupported.includes(capabilities.mediaDefault))
+    refuse("media_default must be one of media_supported");
+}

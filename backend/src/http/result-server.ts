@@ -1,0 +1,130 @@
+/** The result store over HTTP (S1501 to S1508): metafiles and pages, streamed, to whoever holds the token. */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { errorTable, PlatenError, type TlsMaterial, toPlatenError } from "@platen/proto";
+import type { ResultStore } from "../app/result-store.ts";
+import type { Blob } from "../ports/blob.ts";
+
+export interface ResultServer extends AsyncDisposable {
+  /** `http://host:port` or `https://host:port` as bound. */
+  readonly url: string;
+}
+
+const routes = [
+  { pattern: /^\/v1\/results\/([A-Za-z0-9_-]{1,64})\/metafile$/, kind: "metafile" },
+  { pattern: /^\/v1\/results\/([A-Za-z0-9_-]{1,64})\/pages\/(\d{1,6})$/, kind: "page" },
+] as const;
+
+const bearer = (request: IncomingMessage): string =>
+  /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
+
+function refuse(response: ServerResponse, error: PlatenError): void {
+  if (response.headersSent) {
+    // Too late for a status: a broken connection tells the printer that the page is not whole.
+    response.destroy();
+    return;
+  }
+  const body = JSON.stringify({ code: error.code, message: error.message });
+  response.writeHead(errorTable[error.code].http, { "content-type": "application/json" }).end(body);
+}
+
+/** First byte asked for, of `Range: bytes=N-`: a printer goes on where a connection broke. Other ranges are ignored, as RFC 9110 allows. */
+function rangeStart(request: IncomingMessage, sizeBytes: number): number {
+  const start = Number(/^bytes=(\d{1,12})-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+  return start < sizeBytes ? start : 0;
+}
+
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  blob: Blob,
+  contentType: string,
+): Promise<void> {
+  const start = rangeStart(request, blob.sizeBytes);
+  response.writeHead(start > 0 ? 206 : 200, {
+    "content-type": contentType,
+    "content-length": blob.sizeBytes - start,
+    "cache-control": "no-store",
+    "accept-ranges": "bytes",
+    ...(start > 0 && { "content-range": `bytes ${start}-${blob.sizeBytes - 1}/${blob.sizeBytes}` }),
+  });
+  if (request.method === "HEAD") response.end();
+  else await pipeline(Readable.from(blob.bytes(start)), response);
+}
+
+async function answer(
+  store: ResultStore,
+  request: IncomingMessage,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new PlatenError("unimplemented", "results can only be read: GET or HEAD");
+  }
+  const path = new URL(request.url ?? "/", "http://localhost").pathname;
+  for (const { pattern, kind } of routes) {
+    const [, id, page] = pattern.exec(path) ?? [];
+    if (id === undefined) continue;
+    if (kind === "metafile")
+      return send(request, response, await store.metafile(id, bearer(request)), "application/json");
+    const blob = await store.page(id, Number(page), bearer(request), signal);
+    return send(request, response, blob, "application/vnd.platen.bands");
+  }
+  throw new PlatenError("identification-unknown", "there is nothing here");
+}
+
+const listener =
+  (store: ResultStore, log: (error: PlatenError) => void): RequestListener =>
+  async (request, response) => {
+    const gone = new AbortController();
+    response.on("close", () => gone.abort(new PlatenError("canceled", "the printer closed the connection")));
+    try {
+      await answer(store, request, response, gone.signal);
+    } catch (thrown) {
+      const error = toPlatenError(thrown);
+      if (error.code === "internal" && !gone.signal.aborted) log(error);
+      refuse(response, error);
+    }
+  };
+
+/** Serves over TLS when there is a certificate. A held page request (not converted yet) may last; idle connections do not. */
+export async function serveResults(
+  store: ResultStore,
+  options: { listen: string; tls: TlsMaterial; log: (error: PlatenError) => void },
+): Promise<ResultServer> {
+  const { listen, tls, log } = options;
+  const secure = tls.cert !== undefined && tls.key !== undefined;
+  const handle = listener(store, log);
+  const server: Server = secure
+    ? createTlsServer(
+        { cert: tls.cert, key: tls.key, ...(tls.ca && { ca: tls.ca, requestCert: true }) },
+        handle,
+      )
+    : createServer(handle);
+  const colon = listen.lastIndexOf(":");
+  const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(new PlatenError("configuration", `cannot listen on ${listen}: ${cause.message}`, { cause })),
+    );
+    server.listen(Number(listen.slice(colon + 1)), host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `${secure ? "https" : "http"}://${listen.slice(0, colon)}:${port}`,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

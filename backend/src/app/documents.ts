@@ -36,6 +36,13 @@ export interface DocumentsOptions {
   readonly now: () => number;
 }
 
+export interface UploadHeader {
+  /** For people; may be empty. */
+  readonly fileName: string;
+  /** What the uploader declares, 0 when it does not. */
+  readonly sizeBytes: number;
+}
+
 export interface UploadedDocument {
   readonly documentId: DocumentId;
   readonly sizeBytes: number;
@@ -97,11 +104,11 @@ export class Documents {
   }
 
   /**
-   * Stores a document, as a whole or not at all. `sizeBytes` is what the uploader declared, 0 when it did not. Throws
-   * `document-too-large`, `invalid-argument` (empty, or of another size than declared), and `signal`'s reason.
+   * Stores a document, as a whole or not at all. Throws `document-too-large`, `invalid-argument` (empty, or of another size
+   * than declared), and `signal`'s reason.
    */
   async upload(
-    header: { readonly fileName: string; readonly sizeBytes: number },
+    header: UploadHeader,
     chunks: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
   ): Promise<UploadedDocument> {

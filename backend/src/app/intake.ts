@@ -11,6 +11,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   hasCode,
   type Job,
+  type JobEvent,
   JobEventKind,
   JobState,
   type JobTicket,
@@ -32,8 +33,8 @@ import { cancelRequestedJob, isCancelRequested, isEnded, pendingJob } from "../d
 import { resolveTicket, validateTicket } from "../domain/ticket.ts";
 import type { KeyValueStore } from "../ports/key-value.ts";
 import type { WorkQueue } from "../ports/work-queue.ts";
-import { type Documents, documentUri } from "./documents.ts";
-import type { Jobs } from "./jobs.ts";
+import { type Documents, documentUri, type UploadedDocument, type UploadHeader } from "./documents.ts";
+import type { JobFilter, JobPage, Jobs } from "./jobs.ts";
 import { Records } from "./records.ts";
 
 /** The printers that have registered, and what they can do. */
@@ -106,8 +107,31 @@ export class Intake {
     return this.#queued(await this.#created(job));
   }
 
+  /** As `Documents.upload`. */
+  upload(
+    header: UploadHeader,
+    chunks: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<UploadedDocument> {
+    return this.#options.documents.upload(header, chunks, signal);
+  }
+
   get(jobId: JobId): Promise<Job | undefined> {
     return this.#options.jobs.get(jobId);
+  }
+
+  /** As `Jobs.watch`. */
+  watch(jobId: JobId, afterSequence: bigint, signal: AbortSignal): AsyncIterable<JobEvent> {
+    return this.#options.jobs.watch(jobId, afterSequence, signal);
+  }
+
+  /** As `Jobs.list`. */
+  list(filter: JobFilter): Promise<JobPage> {
+    return this.#options.jobs.list(filter);
+  }
+
+  printers(): Promise<RegisteredPrinter[]> {
+    return this.#options.printers.list();
   }
 
   /**

@@ -53,6 +53,12 @@ export interface JobFilter {
   readonly pageToken: string;
 }
 
+export interface JobPage {
+  readonly jobs: Job[];
+  /** Empty on the last page. */
+  readonly nextPageToken: string;
+}
+
 interface JobRecord {
   readonly job: Job;
   /** The last of the history. */
@@ -163,8 +169,8 @@ export class Jobs {
     }
   }
 
-  /** Jobs, newest first, a page at a time. `nextPageToken` is empty on the last page. */
-  async list(filter: JobFilter): Promise<{ jobs: Job[]; nextPageToken: string }> {
+  /** Jobs, newest first, a page at a time. */
+  async list(filter: JobFilter): Promise<JobPage> {
     const before = filter.pageToken && parseJobId(filter.pageToken);
     const keys: string[] = [];
     for await (const key of this.#records.keys()) if (!before || key < before) keys.push(key);

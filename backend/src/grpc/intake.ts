@@ -8,19 +8,8 @@ import {
   PlatenError,
   type UploadDocumentRequest,
 } from "@platen/proto";
-import type { Documents } from "../app/documents.ts";
-import type { Intake, PrinterDirectory } from "../app/intake.ts";
-import type { Jobs } from "../app/jobs.ts";
+import type { Intake } from "../app/intake.ts";
 import { parseJobId, parsePrinterId } from "../domain/ids.ts";
-
-export interface IntakeServiceDependencies {
-  readonly intake: Intake;
-  readonly jobs: Jobs;
-  readonly documents: Documents;
-  readonly printers: PrinterDirectory;
-  /** Aborts when the server drains: watches, which may last for days, then end with `unavailable`, to be taken up elsewhere. */
-  readonly draining: AbortSignal;
-}
 
 const maxChunkBytes = 1024 * 1024;
 const defaultPageSize = 50;
@@ -51,9 +40,12 @@ function knownState(state: JobState): JobState {
   throw invalid(`states names an unknown job state, ${state}`);
 }
 
-export const intakeService = (dependencies: IntakeServiceDependencies) => {
-  const { intake, jobs, documents, printers, draining } = dependencies;
-  return bindService(IntakeService, {
+/**
+ * `draining` aborts when the server drains: watches, which may last for days, then end with `unavailable`, to be taken up
+ * elsewhere.
+ */
+export const intakeService = (intake: Intake, draining: AbortSignal) =>
+  bindService(IntakeService, {
     uploadDocument: async (requests, { signal }) => {
       const parts = requests[Symbol.asyncIterator]();
       const first = await parts.next();
@@ -62,7 +54,7 @@ export const intakeService = (dependencies: IntakeServiceDependencies) => {
       }
       const { fileName, sizeBytes } = first.value.part.value;
       const header = { fileName, sizeBytes: Number(sizeBytes) };
-      const document = await documents.upload(header, chunksOf(parts), signal);
+      const document = await intake.upload(header, chunksOf(parts), signal);
       return {
         ...document,
         sizeBytes: BigInt(document.sizeBytes),
@@ -71,13 +63,13 @@ export const intakeService = (dependencies: IntakeServiceDependencies) => {
     },
     submitJob: async (request) => ({ job: await intake.submit(request) }),
     getJob: async (request) => {
-      const job = await jobs.get(parseJobId(request.jobId));
+      const job = await intake.get(parseJobId(request.jobId));
       if (!job) throw new PlatenError("job-unknown", `there is no job ${request.jobId}`);
       return { job };
     },
     watchJob: async function* (request, { signal }) {
       const either = AbortSignal.any([signal, draining]);
-      for await (const event of jobs.watch(parseJobId(request.jobId), request.afterSequence, either)) {
+      for await (const event of intake.watch(parseJobId(request.jobId), request.afterSequence, either)) {
         yield { event };
       }
       if (draining.aborted) {
@@ -89,7 +81,7 @@ export const intakeService = (dependencies: IntakeServiceDependencies) => {
     },
     listJobs: (request) => {
       const { printerId, pageToken } = request;
-      return jobs.list({
+      return intake.list({
         printerId: printerId && parsePrinterId(printerId),
         states: request.states.map(knownState),
         pageSize: pageSizeOf(request.pageSize),
@@ -97,6 +89,5 @@ export const intakeService = (dependencies: IntakeServiceDependencies) => {
       });
     },
     cancelJob: async (request) => ({ job: await intake.cancel(parseJobId(request.jobId), request.message) }),
-    listPrinters: async () => ({ printers: await printers.list() }),
+    listPrinters: async () => ({ printers: await intake.printers() }),
   });
-};

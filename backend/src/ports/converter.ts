@@ -3,9 +3,9 @@
  * can be killed, each page within limits of time and memory.
  */
 import type { ConversionSettings } from "@platen/proto";
+import type { MediaType } from "../domain/media-type.ts";
 
-/** What the first bytes of a document say it is. */
-export type MediaType = "application/pdf" | "image/jpeg" | "image/png";
+export type { MediaType };
 
 /** One side of a sheet to be printed, known when the document opens. */
 export interface Impression {

@@ -266,7 +266,7 @@ async function startExecutors(shared: Shared, ownResultUrl: string) {
 }
 
 /** How long a front that drains waits for calls under way. */
-const watchGraceMs = 3000;
+const frontGraceMs = 3000;
 
 /** Intake, controller and instructors share one gRPC server. */
 async function startFront(shared: Shared, plays: (role: Role) => boolean): Promise<string> {
@@ -293,9 +293,11 @@ async function startFront(shared: Shared, plays: (role: Role) => boolean): Promi
     documents,
     printers,
     instructions,
+    retentionMs: config.jobRetentionMs,
     now,
   });
-  if (plays("intake")) services.push(intakeService(intake));
+  const draining = new AbortController();
+  if (plays("intake")) services.push(intakeService(intake, draining.signal));
   if (plays("controller")) {
     services.push(
       printerQueueService({ printers, queue, executors, allowPlaintext: config.allowPlaintext, now }),
@@ -305,8 +307,11 @@ async function startFront(shared: Shared, plays: (role: Role) => boolean): Promi
   const server: RunningServer = stack.use(
     await serve(services, { address: config.listen, credentials: serverCredentials(tls), log }),
   );
-  // Watches of jobs may last for days: whoever watches comes again elsewhere.
-  shared.draining.push(() => Promise.race([server.drain(), delay(watchGraceMs)]));
+  shared.draining.push(() => {
+    draining.abort();
+    // Conversions may last: whoever instructed them comes again elsewhere, and they go on.
+    return Promise.race([server.drain(), delay(frontGraceMs)]);
+  });
   const advertised = config.advertise ?? server.address;
   if (plays("instructors")) await announce(shared, "instructors", processId(), advertised);
 

@@ -36,7 +36,16 @@ export function printerQueueService(deps: PrinterQueueDependencies) {
       if (!request.capabilities) throw new PlatenError("invalid-argument", "capabilities are missing");
       const { capabilities, mode, address, enrolmentKey, printerKey, status } = request;
       const printerId = parsePrinterId(request.printerId);
-      const key = await printers.register({ printerId, capabilities, mode, address, enrolmentKey, printerKey, status, loopback });
+      const key = await printers.register({
+        printerId,
+        capabilities,
+        mode,
+        address,
+        enrolmentKey,
+        printerKey,
+        status,
+        loopback,
+      });
       return { printerKey: key, pollWaitMaxMs };
     },
     pollPrinterQueue: async (request, context) => {

@@ -58,7 +58,7 @@ export type JobTicket = Message<"platen.v1.JobTicket"> & {
   media: string;
 
   /**
-   * The orientation of the finished sheet. RFC 8011 section 5.2.10 (orientation-requested).
+   * How pages are turned on the media. RFC 8011 section 5.2.10 (orientation-requested).
    *
    * @generated from field: platen.v1.Orientation orientation_requested = 6;
    */
@@ -315,35 +315,35 @@ export const PrintScaling = {
   UNSPECIFIED: 0,
 
   /**
-   * Fit into the printable area when the page is larger than the media or of another size, else none.
+   * For a page larger than the media: fit when the printer has margins, else fill. For any other: none.
    *
    * @generated from enum value: PRINT_SCALING_AUTO = 1;
    */
   AUTO: 1,
 
   /**
-   * Fit when the page is larger than the printable area, else none.
+   * For a page larger than the media: fit. For any other: none.
    *
    * @generated from enum value: PRINT_SCALING_AUTO_FIT = 2;
    */
   AUTO_FIT: 2,
 
   /**
-   * Scale to cover the whole media, cropping what stands out.
+   * Scaled to cover the whole media; what stands out is cropped.
    *
    * @generated from enum value: PRINT_SCALING_FILL = 3;
    */
   FILL: 3,
 
   /**
-   * Scale to the printable area, nothing cropped.
+   * Scaled to the printable area, up or down; nothing is cropped.
    *
    * @generated from enum value: PRINT_SCALING_FIT = 4;
    */
   FIT: 4,
 
   /**
-   * One to one, centred, cropped by the media.
+   * One to one, centred on the media; what stands out is cropped.
    *
    * @generated from enum value: PRINT_SCALING_NONE = 5;
    */

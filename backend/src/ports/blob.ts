@@ -2,7 +2,8 @@
  * The blob port: uploads, source data, converted pages. A shared folder, or NATS Object Store for hosts that share no disk.
  * One contract suite (`blob.contract.ts`) runs on every adapter.
  *
- * Keys are one or more segments of letters, digits, ".", "-" and "_" (none of them "." or ".."), joined by "/".
+ * Keys are one or more segments of letters, digits, ".", "-" and "_" (none of them "." or ".."), joined by "/"; a segment has
+ * at most 200 characters, a key 400.
  */
 
 export interface BlobInfo {
@@ -14,7 +15,7 @@ export interface BlobInfo {
 
 export interface Blob {
   readonly sizeBytes: number;
-  /** The bytes from `startByte` on; the consumer owns each chunk. */
+  /** The bytes from `startByte` on; the consumer owns each chunk. Throws `unavailable` when the blob was deleted or replaced since. */
   bytes(startByte?: number): AsyncIterable<Uint8Array>;
 }
 

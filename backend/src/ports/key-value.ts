@@ -5,7 +5,9 @@
 
 /**
  * Keys are one or more segments of letters, digits, "-" and "_", joined by ".", at most 200 characters.
- * A prefix is a key that stands for itself and for all keys that go on with "." after it.
+ * A prefix is a key that stands for itself and for all keys that go on with "." after it. A value holds at most 1,000,000 bytes
+ * (`names.ts` checks all of it). Every operation throws `unavailable` when the store cannot be reached in bounded time; a
+ * write that fails so may have been done all the same.
  */
 export interface Entry {
   readonly key: string;
@@ -38,6 +40,7 @@ export interface Bucket {
   /**
    * Entries under a prefix as they stand, `current`, then every change in order until `signal` aborts (the iterable then
    * simply ends). A quick succession of writes to one key may show only the last. Expiry makes no change event.
+   * Throws `unavailable` before `current` only; later it outlives the store's absence, and then shows what it missed.
    */
   watch(prefix: string | undefined, signal: AbortSignal): AsyncIterable<Change>;
 }

@@ -12,6 +12,7 @@ import {
   type Service,
   serviceDefinition,
 } from "./service.ts";
+import { isLoopbackHost } from "./tls.ts";
 
 export interface CallOptions {
   /** Ends the call with `canceled`. */
@@ -25,6 +26,7 @@ export interface CallOptions {
 type Call<M extends Method> = {
   unary: (request: InputInit<M>, options?: CallOptions) => Promise<Output<M>>;
   server_streaming: (request: InputInit<M>, options?: CallOptions) => AsyncIterable<Output<M>>;
+  /** Settles when the server answers or refuses, whether all requests were taken or not; their rest is then let go. */
   client_streaming: (requests: AsyncIterable<InputInit<M>>, options?: CallOptions) => Promise<Output<M>>;
   bidi_streaming: never;
 }[M["methodKind"]];
@@ -38,6 +40,7 @@ const codeOfStatus: Partial<Record<status, ErrorCode>> = {
   [status.UNIMPLEMENTED]: "unimplemented",
   [status.UNAUTHENTICATED]: "unauthenticated",
   [status.INVALID_ARGUMENT]: "invalid-argument",
+  [status.RESOURCE_EXHAUSTED]: "message-too-large",
   [status.ABORTED]: "conflict",
 };
 
@@ -58,28 +61,47 @@ function metadataOf(options: CallOptions): Metadata {
 const grpcOptions = (options: CallOptions): GrpcCallOptions =>
   options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
 
-/** Runs `start` so that `signal` cancels its call, and stops listening when the call is over. */
-function cancelable<C extends { cancel(): void }>(call: C, signal: AbortSignal | undefined): () => void {
+/** Lets `signal` cancel a call until the returned function is called. */
+function cancelable(call: { cancel(): void }, signal: AbortSignal | undefined): () => void {
   if (!signal) return () => {};
-  const cancel = () => call.cancel();
+  const cancel = () => {
+    call.cancel();
+    // grpc-js 1.14.7 ends a call that is canceled within the microtasks of its start, but sends it all the same: it would
+    // run on at the server with nobody to cancel it.
+    setImmediate(() => call.cancel());
+  };
   if (signal.aborted) cancel();
-  signal.addEventListener("abort", cancel, { once: true });
+  else signal.addEventListener("abort", cancel, { once: true });
   return () => signal.removeEventListener("abort", cancel);
 }
 
 type Definition = ReturnType<typeof serviceDefinition>[string];
 
+/** Begins a call. One that is canceled already, or comes after its connection was closed, never begins. */
+function begin<C>({ signal }: CallOptions, make: () => C): C {
+  if (signal?.aborted) {
+    throw new PlatenError("canceled", "the call was canceled before it began", { cause: signal.reason });
+  }
+  try {
+    return make();
+  } catch (cause) {
+    throw new PlatenError("canceled", "the connection is closed", { cause });
+  }
+}
+
 function unary(client: Client, m: Definition) {
   return async (request: object, options: CallOptions = {}): Promise<object> => {
     const { promise, resolve, reject } = Promise.withResolvers<object>();
-    const call = client.makeUnaryRequest(
-      m.path,
-      m.requestSerialize,
-      m.responseDeserialize,
-      request,
-      metadataOf(options),
-      grpcOptions(options),
-      (error, value) => (error ? reject(fromServiceError(error)) : resolve(value as object)),
+    const call = begin(options, () =>
+      client.makeUnaryRequest(
+        m.path,
+        m.requestSerialize,
+        m.responseDeserialize,
+        request,
+        metadataOf(options),
+        grpcOptions(options),
+        (error, value) => (error ? reject(fromServiceError(error)) : resolve(value as object)),
+      ),
     );
     const release = cancelable(call, options.signal);
     return promise.finally(release);
@@ -88,13 +110,15 @@ function unary(client: Client, m: Definition) {
 
 function serverStreaming(client: Client, m: Definition) {
   return async function* (request: object, options: CallOptions = {}): AsyncGenerator<object> {
-    const call = client.makeServerStreamRequest(
-      m.path,
-      m.requestSerialize,
-      m.responseDeserialize,
-      request,
-      metadataOf(options),
-      grpcOptions(options),
+    const call = begin(options, () =>
+      client.makeServerStreamRequest(
+        m.path,
+        m.requestSerialize,
+        m.responseDeserialize,
+        request,
+        metadataOf(options),
+        grpcOptions(options),
+      ),
     );
     const release = cancelable(call, options.signal);
     try {
@@ -111,39 +135,41 @@ function serverStreaming(client: Client, m: Definition) {
 function clientStreaming(client: Client, m: Definition) {
   return async (requests: AsyncIterable<object>, options: CallOptions = {}): Promise<object> => {
     const { promise, resolve, reject } = Promise.withResolvers<object>();
-    const call = client.makeClientStreamRequest(
-      m.path,
-      m.requestSerialize,
-      m.responseDeserialize,
-      metadataOf(options),
-      grpcOptions(options),
-      (error, value) => (error ? reject(fromServiceError(error)) : resolve(value as object)),
+    const call = begin(options, () =>
+      client.makeClientStreamRequest(
+        m.path,
+        m.requestSerialize,
+        m.responseDeserialize,
+        metadataOf(options),
+        grpcOptions(options),
+        (error, value) => (error ? reject(fromServiceError(error)) : resolve(value as object)),
+      ),
     );
     const release = cancelable(call, options.signal);
-    let answered = false;
-    const settled = promise.finally(() => {
-      answered = true;
-    });
-    settled.catch(() => {});
-    try {
+    let over = false;
+    let goOn = () => {};
+    call.on("drain", () => goOn());
+    const send = async () => {
       for await (const request of requests) {
-        if (answered) break;
-        if (!call.write(request)) {
-          const drained = Promise.withResolvers<void>();
-          call.once("drain", drained.resolve);
-          await Promise.race([drained.promise, settled.then(() => {})]);
-        }
+        if (over) return;
+        if (call.write(request)) continue;
+        await new Promise<void>((resume) => {
+          goOn = resume;
+        });
+        if (over) return;
       }
       call.end();
-    } catch (error) {
+    };
+    // Nobody waits for the sender: the server may answer or refuse, and the caller cancel, while the source is at rest.
+    send().catch((error: unknown) => {
+      reject(error);
       call.cancel();
-      // A refusal by the server explains more than the broken write that it caused.
-      await settled;
-      throw error;
-    } finally {
-      settled.finally(release).catch(() => {});
-    }
-    return settled;
+    });
+    return promise.finally(() => {
+      over = true;
+      goOn();
+      release();
+    });
   };
 }
 
@@ -164,9 +190,12 @@ export interface Connection extends Disposable {
   client<S extends Service>(service: S): ServiceClient<S>;
 }
 
+const isLoopbackTarget = (target: string): boolean =>
+  isLoopbackHost(target.slice(0, target.lastIndexOf(":")));
+
 /**
  * Opens a lazy connection. `target` is a grpc-js target (`host:port`, `dns:///…`, `platen:///executors`).
- * Disposing closes it.
+ * Disposing closes it: calls under way go on, new ones are `canceled`.
  */
 export function connect(
   target: string,
@@ -176,6 +205,14 @@ export function connect(
   const client = new Client(target, credentials, {
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
+    // A peer that fell silent without closing the connection (power, network) fails the calls under way after 15 s.
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    // A peer that comes again is found within seconds; the default is two minutes.
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 5_000,
+    // What http_proxy names is no way to this machine itself.
+    "grpc.enable_http_proxy": isLoopbackTarget(target) ? 0 : 1,
     ...options,
   });
   return {

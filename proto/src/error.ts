@@ -30,6 +30,7 @@ export const errorTable = {
   "ticket-invalid": { grpc: status.INVALID_ARGUMENT, http: 400 },
   "ticket-unsupported": { grpc: status.FAILED_PRECONDITION, http: 409 },
   "invalid-argument": { grpc: status.INVALID_ARGUMENT, http: 400 },
+  "message-too-large": { grpc: status.RESOURCE_EXHAUSTED, http: 413 },
   "job-unknown": { grpc: status.NOT_FOUND, http: 404 },
   // Results (S1504, S1506: one refusal for all, so that nothing can be learnt by asking).
   "identification-unknown": { grpc: status.NOT_FOUND, http: 404 },

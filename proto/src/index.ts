@@ -186,15 +186,8 @@ export {
   type ServiceClient,
 } from "./client.ts";
 export { type ErrorCode, errorTable, hasCode, isErrorCode, PlatenError, toPlatenError } from "./error.ts";
-export {
-  bindService,
-  type BoundService,
-  type CallContext,
-  type RunningServer,
-  type ServeOptions,
-  serve,
-  type ServiceHandlers,
-} from "./server.ts";
+export type { CallContext, ServiceHandlers } from "./handler.ts";
+export { bindService, type BoundService, type RunningServer, type ServeOptions, serve } from "./server.ts";
 export { maxMessageBytes, type Service } from "./service.ts";
 export { decodeSizeDelimited, encodeSizeDelimited } from "./size-delimited.ts";
 export {

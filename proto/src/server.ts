@@ -1,137 +1,17 @@
-/** Typed servers: async functions and generators as handlers, with reflection and health on every server. */
-import type { EventEmitter } from "node:events";
+/** Typed servers, with reflection and health on every one. */
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
-  Metadata,
+  type handleServerStreamingCall,
   Server,
   type ServerCredentials,
-  type ServerReadableStream,
-  type ServerUnaryCall,
   type ServerWritableStream,
-  type sendUnaryData,
-  type ServiceError,
-  type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
-import { errorTable, PlatenError, toPlatenError } from "./error.ts";
-import {
-  errorCodeTrailer,
-  type Input,
-  type Method,
-  type Methods,
-  maxMessageBytes,
-  type OutputInit,
-  type Service,
-  serviceDefinition,
-} from "./service.ts";
-
-/** What a handler knows of its call beside the request. */
-export interface CallContext {
-  /** Aborts when the caller goes away, cancels, or its deadline passes. */
-  readonly signal: AbortSignal;
-  /** Value of a metadata entry, or undefined. */
-  header(name: string): string | undefined;
-  /** The caller's address, for logs. */
-  readonly peer: string;
-  /** Whether the call came over TLS. */
-  readonly secure: boolean;
-  /** Whether the caller is on this machine. */
-  readonly loopback: boolean;
-}
-
-type Handler<M extends Method> = {
-  unary: (request: Input<M>, context: CallContext) => Promise<OutputInit<M>> | OutputInit<M>;
-  server_streaming: (request: Input<M>, context: CallContext) => AsyncIterable<OutputInit<M>>;
-  client_streaming: (requests: AsyncIterable<Input<M>>, context: CallContext) => Promise<OutputInit<M>>;
-  bidi_streaming: never;
-}[M["methodKind"]];
-
-export type ServiceHandlers<S extends Service> = { [K in keyof Methods<S>]: Handler<Methods<S>[K]> };
-
-/** What all server calls have. */
-type AnyCall = Pick<ServerUnaryCall<object, object>, "getAuthContext" | "getPeer" | "metadata"> &
-  EventEmitter;
-
-type AnyHandler = (request: unknown, context: CallContext) => unknown;
-
-function toServiceError(thrown: unknown, log: (error: PlatenError) => void): ServiceError {
-  const error = toPlatenError(thrown);
-  if (error.code === "internal") log(error);
-  const metadata = new Metadata();
-  metadata.set(errorCodeTrailer, error.code);
-  return Object.assign(new Error(error.message), {
-    code: errorTable[error.code].grpc,
-    details: error.message,
-    metadata,
-  });
-}
-
-const isLoopback = (peer: string): boolean =>
-  peer.startsWith("127.") || peer.startsWith("[::1]") || peer.startsWith("::1") || peer.startsWith("unix:");
-
-function contextOf(call: AnyCall): { context: CallContext; finish: () => void } {
-  const abort = new AbortController();
-  call.on("cancelled", () => abort.abort(new PlatenError("canceled", "the caller canceled the call")));
-  return {
-    context: {
-      signal: abort.signal,
-      header: (name) => call.metadata.get(name)[0]?.toString(),
-      peer: call.getPeer(),
-      secure: call.getAuthContext().transportSecurityType === "ssl",
-      loopback: isLoopback(call.getPeer()),
-    },
-    finish: () => call.removeAllListeners("cancelled"),
-  };
-}
-
-async function writeAll(call: ServerWritableStream<object, object>, messages: AsyncIterable<object>) {
-  for await (const message of messages) {
-    if (call.cancelled) return;
-    if (!call.write(message)) {
-      await new Promise<void>((resolve) => {
-        call.once("drain", resolve);
-        call.once("cancelled", resolve);
-      });
-    }
-  }
-}
-
-function bind(
-  handler: AnyHandler,
-  requestStream: boolean,
-  responseStream: boolean,
-  log: (e: PlatenError) => void,
-) {
-  if (responseStream) {
-    return async (call: ServerWritableStream<object, object>) => {
-      const { context, finish } = contextOf(call);
-      try {
-        await writeAll(call, handler(call.request, context) as AsyncIterable<object>);
-        call.end();
-      } catch (thrown) {
-        call.emit("error", toServiceError(thrown, log));
-      } finally {
-        finish();
-      }
-    };
-  }
-  return async (
-    call: ServerUnaryCall<object, object> | ServerReadableStream<object, object>,
-    callback: sendUnaryData<object>,
-  ) => {
-    const { context, finish } = contextOf(call);
-    try {
-      const request = requestStream ? call : (call as ServerUnaryCall<object, object>).request;
-      callback(null, (await handler(request, context)) as object);
-    } catch (thrown) {
-      callback(toServiceError(thrown, log));
-    } finally {
-      finish();
-    }
-  };
-}
+import { PlatenError } from "./error.ts";
+import { type AnyHandler, bind, type ServiceHandlers, type Shared } from "./handler.ts";
+import { maxMessageBytes, type Service, serviceDefinition } from "./service.ts";
 
 /** One service with its handlers, ready for `serve`. */
 export interface BoundService {
@@ -167,40 +47,74 @@ export interface ServeOptions {
 export interface RunningServer extends AsyncDisposable {
   /** `host:port` as bound. */
   readonly address: string;
-  /** Lets health say NOT_SERVING, takes no new calls, and waits for those under way. */
+  /**
+   * Lets health say NOT_SERVING, takes no new calls, and resolves when those under way have ended. That takes as long as they
+   * do; disposing meanwhile cuts them short.
+   */
   drain(): Promise<void>;
 }
 
-/** Serves the services with reflection and health. Disposing ends calls under way at once. */
+/** The health service; it is told of a drain and then lets go of those who watch, who would wait for ever. */
+function addHealth(server: Server, services: readonly DescService[]): { drain(): void } {
+  const names = ["", ...services.map(({ typeName }) => typeName)];
+  const health = new HealthImplementation(
+    Object.fromEntries(names.map((name) => [name, "SERVING"] as const)),
+  );
+  const watchers = new Set<ServerWritableStream<unknown, unknown>>();
+  const recorder: Pick<Server, "addService"> = {
+    addService: (definition, { watch, ...others }) =>
+      server.addService(definition, {
+        ...others,
+        watch: (call: ServerWritableStream<unknown, unknown>) => {
+          watchers.add(call);
+          call.once("cancelled", () => watchers.delete(call));
+          (watch as handleServerStreamingCall<unknown, unknown>)(call);
+        },
+      }),
+  };
+  health.addToServer(recorder as Server);
+  return {
+    drain: () => {
+      for (const name of names) health.setStatus(name, "NOT_SERVING");
+      for (const call of watchers) call.end();
+    },
+  };
+}
+
+/** How long callers have to take note when the server is disposed of, milliseconds. */
+const closingMs = 1000;
+
+/** Serves the services with reflection and health. Disposing ends calls under way at once, with `unavailable`. */
 export async function serve(
   services: readonly BoundService[],
   options: ServeOptions,
 ): Promise<RunningServer> {
-  const log = options.log ?? ((error) => console.error(error.cause ?? error));
   const server = new Server({
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
+    // Calls of a caller that fell silent without closing its connection (power, network) are canceled after 45 s.
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 15_000,
   });
+  const shared: Shared = {
+    // A call's getAuthContext() knows TLS only when the caller had a certificate.
+    secure: options.credentials._isSecure(),
+    log: options.log ?? ((error) => console.error(error.cause ?? error)),
+    calls: new Set(),
+  };
   for (const { service, handlers } of services) {
-    const bound = Object.entries(serviceDefinition(service)).map(([name, method]) => [
+    const definition = serviceDefinition(service);
+    const bound = Object.entries(definition).map(([name, method]) => [
       name,
-      bind(
-        handlers[name] as AnyHandler,
-        method.requestStream,
-        method.responseStream,
-        log,
-      ) as UntypedHandleCall,
+      bind(handlers[name] as AnyHandler, method, shared),
     ]);
-    server.addService(serviceDefinition(service), Object.fromEntries(bound));
+    server.addService(definition, Object.fromEntries(bound));
   }
   const descs = services.map(({ service }) => service);
   // Of a package definition, @grpc/reflection 1.0.4 reads fileDescriptorProtos only.
   const reflection = { all: { fileDescriptorProtos: fileDescriptors(descs) } };
   new ReflectionService(reflection as never, { services: descs.map((s) => s.typeName) }).addToServer(server);
-  const health = new HealthImplementation(
-    Object.fromEntries(["", ...descs.map((s) => s.typeName)].map((name) => [name, "SERVING" as const])),
-  );
-  health.addToServer(server);
+  const health = addHealth(server, descs);
 
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.address, options.credentials, (error, bound) =>
@@ -213,12 +127,19 @@ export async function serve(
         : resolve(bound),
     );
   });
+  const shutDown = () => {
+    health.drain();
+    return new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  };
   return {
     address: `${options.address.slice(0, options.address.lastIndexOf(":"))}:${port}`,
-    drain: () => {
-      for (const name of ["", ...descs.map((s) => s.typeName)]) health.setStatus(name, "NOT_SERVING");
-      return new Promise((resolve) => server.tryShutdown(() => resolve()));
+    drain: shutDown,
+    [Symbol.asyncDispose]: async () => {
+      // Of a connection that is merely cut, grpc-js tells the callers that they canceled.
+      for (const cutShort of shared.calls) cutShort(new PlatenError("unavailable", "the server has stopped"));
+      const force = setTimeout(() => server.forceShutdown(), closingMs);
+      await shutDown();
+      clearTimeout(force);
     },
-    [Symbol.asyncDispose]: async () => server.forceShutdown(),
   };
 }

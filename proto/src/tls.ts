@@ -1,5 +1,7 @@
 /** TLS for every listener and every client, from three PEM files. */
 import { readFile } from "node:fs/promises";
+import { BlockList, isIPv6 } from "node:net";
+import { createSecureContext } from "node:tls";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import { PlatenError } from "./error.ts";
 
@@ -33,7 +35,7 @@ async function pem(path: string | undefined, what: string): Promise<Buffer | und
   }
 }
 
-/** Reads the files; throws `configuration` when one cannot be read or a certificate lacks its key. */
+/** Reads the files; throws `configuration` when one cannot be read or used, or a certificate lacks its key. */
 export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
   const [cert, key, ca] = await Promise.all([
     pem(files.certFile, "certificate"),
@@ -43,7 +45,18 @@ export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
   if ((cert === undefined) !== (key === undefined)) {
     throw new PlatenError("configuration", "TLS needs both a certificate and its key");
   }
-  return { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) };
+  const material = { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) };
+  try {
+    createSecureContext(material);
+  } catch (cause) {
+    const paths = [files.certFile, files.keyFile, files.caFile].filter((path) => path !== undefined);
+    throw new PlatenError(
+      "configuration",
+      `TLS cannot be set up with ${paths.join(", ")}: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  return material;
 }
 
 /** Credentials of a listener: TLS with a certificate, plaintext without. */
@@ -62,9 +75,15 @@ export const clientCredentials = (tls: TlsMaterial, secure: boolean): ChannelCre
     ? ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null)
     : ChannelCredentials.createInsecure();
 
-const loopbackHosts = new Set(["localhost", "127.0.0.1", "::1", "[::1]"]);
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
 
-export const isLoopbackHost = (host: string): boolean => loopbackHosts.has(host) || host.startsWith("127.");
+/** Whether a host, by name or address (IPv6 with brackets or without), is this machine itself. */
+export function isLoopbackHost(host: string): boolean {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  return bare === "localhost" || loopback.check(bare, isIPv6(bare) ? "ipv6" : "ipv4");
+}
 
 /**
  * Plaintext is for the loopback, or asked for by flag. Throws `plaintext-refused` for anything else.

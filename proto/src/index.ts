@@ -189,6 +189,7 @@ export { type ErrorCode, errorTable, hasCode, isErrorCode, PlatenError, toPlaten
 export type { CallContext, ServiceHandlers } from "./handler.ts";
 export { bindService, type BoundService, type RunningServer, type ServeOptions, serve } from "./server.ts";
 export { maxMessageBytes, type Service } from "./service.ts";
+export { pollKeyOf, pollKeyOfHash } from "./poll-key.ts";
 export { decodeSizeDelimited, encodeSizeDelimited } from "./size-delimited.ts";
 export {
   clientCredentials,

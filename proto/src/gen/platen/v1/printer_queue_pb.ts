@@ -289,7 +289,9 @@ export const PrinterQueueService: GenService<{
     output: typeof RegisterPrinterResponseSchema;
   },
   /**
-   * Seed paragraph [0112]: is anything ready? Cheap, and says nothing worth stealing, so it may go without TLS.
+   * Seed paragraph [0112]: is anything ready? Cheap, and says nothing worth stealing, so it may go without TLS; the printer
+   * then shows its poll key instead, which opens nothing but this: SHA-256 of "platen.poll.v1", a zero byte and the SHA-256 of
+   * PRINTER_KEY, both in lower-case hexadecimal.
    *
    * @generated from rpc platen.v1.PrinterQueueService.PollPrinterQueue
    */

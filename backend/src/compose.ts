@@ -41,7 +41,7 @@ import type { BackendConfig, Role } from "./config.ts";
 import { executorService } from "./grpc/executor.ts";
 import { instructorServices } from "./grpc/instructors.ts";
 import { intakeService } from "./grpc/intake.ts";
-import { printerQueueService } from "./grpc/printer-queue.ts";
+import { pollOnlyService, printerQueueService } from "./grpc/printer-queue.ts";
 import { serveResults } from "./http/result-server.ts";
 import type { Storage } from "./ports/storage.ts";
 import { createConverter } from "./render/converter.ts";
@@ -265,6 +265,11 @@ async function startExecutors(shared: Shared, ownResultUrl: string) {
   return executors;
 }
 
+/** [0112]: polls are cheap and say nothing worth stealing; where all else goes over TLS they may go without. */
+async function servePolls({ stack, log }: Shared, address: string, service: BoundService): Promise<void> {
+  stack.use(await serve([service], { address, credentials: serverCredentials({}), log }));
+}
+
 /** How long a front that drains waits for calls under way. */
 const frontGraceMs = 3000;
 
@@ -299,9 +304,9 @@ async function startFront(shared: Shared, plays: (role: Role) => boolean): Promi
   const draining = new AbortController();
   if (plays("intake")) services.push(intakeService(intake, draining.signal));
   if (plays("controller")) {
-    services.push(
-      printerQueueService({ printers, queue, executors, allowPlaintext: config.allowPlaintext, now }),
-    );
+    const queueing = { printers, queue, executors, allowPlaintext: config.allowPlaintext, now };
+    services.push(printerQueueService(queueing));
+    if (config.pollListen) await servePolls(shared, config.pollListen, pollOnlyService(queueing));
   }
 
   const server: RunningServer = stack.use(

@@ -30,6 +30,9 @@ export const backendConfigSchema = z.strictObject({
   advertise: hostPort
     .optional()
     .describe("gRPC address under which other machines reach this process; default: as bound"),
+  pollListen: hostPort
+    .optional()
+    .describe("plaintext gRPC address that takes nothing but printers' polls, where the rest goes over TLS"),
   executors: z.coerce
     .number()
     .int()

@@ -8,6 +8,7 @@ import {
   PrinterMode,
   type PrinterStatus,
   PlatenError,
+  pollKeyOfHash,
   type RegisteredPrinter,
   RegisteredPrinterSchema,
 } from "@platen/proto";
@@ -119,18 +120,25 @@ export class Printers {
     }
   }
 
-  /** Throws `printer-unknown` or `unauthenticated`. `authorization` is the header `Bearer PRINTER_KEY`. */
-  async authenticate(printerId: PrinterId, authorization: string | undefined): Promise<RegisteredPrinter> {
+  /**
+   * Checks the header `Bearer PRINTER_KEY`; for a poll, which may go without TLS, the poll key will do too. Throws
+   * `printer-unknown` or `unauthenticated`.
+   */
+  async authenticate(
+    printerId: PrinterId,
+    authorization: string | undefined,
+    purpose: "any" | "poll" = "any",
+  ): Promise<void> {
     const record = await this.#records.get(printerId);
     if (!record) throw new PlatenError("printer-unknown", `no printer named ${printerId} has registered`);
     const key = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1] ?? "";
-    if (!hashOf(key).equals(Buffer.from(record.value.keyHash, "hex"))) {
-      throw new PlatenError(
-        "unauthenticated",
-        `the key of printer ${printerId} is wrong: let it register again`,
-      );
-    }
-    return decode(record.value);
+    const { keyHash } = record.value;
+    if (hashOf(key).equals(Buffer.from(keyHash, "hex"))) return;
+    if (purpose === "poll" && sameKey(key, pollKeyOfHash(keyHash))) return;
+    throw new PlatenError(
+      "unauthenticated",
+      `the key of printer ${printerId} is wrong: let it register again`,
+    );
   }
 
   /** The printer was heard of, and said how it is. */

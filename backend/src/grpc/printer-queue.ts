@@ -1,6 +1,12 @@
 /** PrinterQueueService: registration, and the queue of polling mode. */
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { bindService, type CallContext, PlatenError, PrinterQueueService } from "@platen/proto";
+import {
+  bindService,
+  type CallContext,
+  PlatenError,
+  PrinterQueueService,
+  type ServiceHandlers,
+} from "@platen/proto";
 import type { Executors } from "../app/instructors.ts";
 import { requestIds } from "../app/job-run.ts";
 import type { PrintQueue } from "../app/print-queue.ts";
@@ -19,7 +25,27 @@ export interface PrinterQueueDependencies {
 
 const pollWaitMaxMs = 30_000;
 
-export function printerQueueService(deps: PrinterQueueDependencies) {
+/** The same service, for a listener without TLS that takes nothing but polls ([0112]). */
+export function pollOnlyService(deps: PrinterQueueDependencies) {
+  const refuse = () => {
+    throw new PlatenError(
+      "plaintext-refused",
+      "this address takes polls only: call the backend's TLS address for the rest",
+    );
+  };
+  const { pollPrinterQueue } = handlers(deps);
+  return bindService(PrinterQueueService, {
+    pollPrinterQueue,
+    registerPrinter: refuse,
+    fetchPrintInstruction: refuse,
+    reportPrint: refuse,
+  });
+}
+
+export const printerQueueService = (deps: PrinterQueueDependencies) =>
+  bindService(PrinterQueueService, handlers(deps));
+
+function handlers(deps: PrinterQueueDependencies): ServiceHandlers<typeof PrinterQueueService> {
   const { printers, queue, executors, allowPlaintext, now } = deps;
 
   /** [0112]: URL and token travel over TLS alone, but for the loopback or by flag. */
@@ -31,7 +57,7 @@ export function printerQueueService(deps: PrinterQueueDependencies) {
     );
   };
 
-  return bindService(PrinterQueueService, {
+  return {
     registerPrinter: async (request, { loopback }) => {
       if (!request.capabilities) throw new PlatenError("invalid-argument", "capabilities are missing");
       const { capabilities, mode, address, enrolmentKey, printerKey, status } = request;
@@ -50,7 +76,7 @@ export function printerQueueService(deps: PrinterQueueDependencies) {
     },
     pollPrinterQueue: async (request, context) => {
       const printerId = parsePrinterId(request.printerId);
-      await printers.authenticate(printerId, context.header("authorization"));
+      await printers.authenticate(printerId, context.header("authorization"), "poll");
       await printers.seen(printerId, request.status);
       const waitMs = Math.min(request.waitMs, pollWaitMaxMs);
       const { ready, cancel } = await queue.poll(
@@ -76,5 +102,5 @@ export function printerQueueService(deps: PrinterQueueDependencies) {
       await printers.seen(session.printerId, undefined);
       return { cancelRequested: await queue.report(session, request.status) };
     },
-  });
+  };
 }

@@ -1,6 +1,7 @@
 /**
  * The engine driver port: what the controller tells a print engine, whatever lies between them (a PNG sink, a simulated
  * engine, a serial line). The order of calls is PAPPL's: start job, start page, write band …, end page …, end job.
+ * One contract suite (`engine-driver.contract.ts`) runs on every driver.
  */
 import type { PrinterStateReason } from "@platen/proto";
 
@@ -66,7 +67,7 @@ export interface Supply {
 export type EngineEvent =
   /** The engine stopped: operations reject with EngineFault until `ready`. */
   | { readonly kind: "stopped"; readonly reasons: readonly PrinterStateReason[]; readonly message: string }
-  /** The engine can print; also the first event when nothing is wrong. */
+  /** The engine can print. */
   | { readonly kind: "ready" }
   /** A sheet lies in the output tray, for good: it is never printed again. */
   | { readonly kind: "sheet-stacked"; readonly jobId: string; readonly sheetNumber: number }
@@ -74,7 +75,10 @@ export type EngineEvent =
   /** Somebody pressed cancel on the engine (S1411). */
   | { readonly kind: "cancel-pressed" };
 
-/** An operation failed because the engine stopped. The job may be resumed from the first sheet that is not stacked. */
+/**
+ * An operation failed because the engine stopped. The job stays open and its sheets that are not stacked are lost: once the
+ * engine is ready, the job goes on with `startPage` of the first of them.
+ */
 export class EngineFault extends Error {
   override readonly name = "EngineFault";
   readonly reasons: readonly PrinterStateReason[];
@@ -86,20 +90,29 @@ export class EngineFault extends Error {
 
 /**
  * One job at a time. Every operation waits for room in the engine (that is the backpressure), rejects with EngineFault when
- * the engine stops, and with the signal's reason when `signal` aborts.
+ * the engine stops, and with the signal's reason when `signal` aborts. What an operation brings about is told to the
+ * listeners before it settles, so that nobody who has seen it fail can take a stacked sheet for a lost one.
  */
 export interface EngineDriver extends AsyncDisposable {
   readonly capabilities: EngineCapabilities;
   /** Where sheets are left, for people; empty when they are of paper. */
   outputLocation(jobId: string): string;
-  startJob(job: JobStart, signal: AbortSignal): Promise<void>;
+  /**
+   * Begins a job. Resolves to the sheets of it that are stacked already: 0, or more when controller or engine restarted in
+   * the middle of it and the driver remembers; the job goes on after them.
+   */
+  startJob(job: JobStart, signal: AbortSignal): Promise<number>;
   startPage(page: PageStart, signal: AbortSignal): Promise<void>;
   writeBand(band: PlanarBand, signal: AbortSignal): Promise<void>;
-  /** The page is whole. After the last side of a sheet it resolves when the sheet is stacked. */
+  /** The page is whole and the engine has it. Its sheet may be stacked later: an engine takes pages ahead. */
   endPage(signal: AbortSignal): Promise<void>;
+  /** Resolves when the last sheet is stacked. */
   endJob(signal: AbortSignal): Promise<void>;
-  /** Gives up the page and the job at once; a sheet in the engine is thrown out. Never throws, also when the engine is gone. */
+  /** Gives up the page and the job at once; a sheet in the engine is thrown out. Never rejects, also when the engine is gone. */
   abort(): Promise<void>;
-  /** What happens at the engine, from now on, beginning with its state; ends when `signal` aborts. */
-  events(signal: AbortSignal): AsyncIterable<EngineEvent>;
+  /**
+   * Tells the listener of the engine's state (`ready` or `stopped`) and supplies before it returns, and then of all that
+   * happens, in order. Call the result to stop listening.
+   */
+  listen(listener: (event: EngineEvent) => void): () => void;
 }

@@ -1,0 +1,44 @@
+/** Decodes bands with sharp (libvips, with libjpeg-turbo and libpng beneath), S1407. */
+import { type Band, BandContent, BandEncoding, PlatenError } from "@platen/proto";
+import sharp, { type Metadata } from "sharp";
+import type { BandDecoder } from "../ports/band-decoder.ts";
+
+/** Why what the header says is not the band, or undefined. */
+function objection(header: Metadata, band: Band, widthPx: number): string | undefined {
+  const format = band.encoding === BandEncoding.JPEG ? "jpeg" : "png";
+  const color = band.content === BandContent.COLOR;
+  if (header.format !== format) return `the data are ${header.format}, not ${format}`;
+  if (header.width !== widthPx || header.height !== band.rowsPx) {
+    return `the data have ${header.width} × ${header.height} pixels, not ${widthPx} × ${band.rowsPx}`;
+  }
+  if (header.depth !== "uchar") return `the data have more than 8 bits a channel`;
+  if (header.space !== (color ? "srgb" : "b-w") || header.channels !== (color ? 3 : 1)) {
+    return `the data are ${header.space} with ${header.channels} channels, not ${color ? "sRGB" : "grey"}`;
+  }
+  return header.isProgressive ? "the data are progressive, which takes a whole picture's memory" : undefined;
+}
+
+export const sharpDecoder: BandDecoder = {
+  async decode(band, widthPx) {
+    const refuse = (what: string, cause?: unknown): never => {
+      throw new PlatenError("page-invalid", `band at row ${band.yPx}: ${what}`, { cause });
+    };
+    const color = band.content === BandContent.COLOR;
+    const limitInputPixels = widthPx * band.rowsPx;
+    // The page is in sRGB by contract; a profile inside would only change its numbers.
+    const image = sharp(band.data, { failOn: "warning", limitInputPixels, ignoreIcc: true });
+    const header = await image
+      .metadata()
+      .catch((cause: Error) => refuse(`the data cannot be read: ${cause.message}`, cause));
+    const wrong = objection(header, band, widthPx);
+    if (wrong) refuse(wrong);
+    const pixels = await image
+      .toColourspace(color ? "srgb" : "b-w")
+      .raw()
+      .toBuffer()
+      .catch((cause: Error) => refuse(`the data are damaged: ${cause.message}`, cause));
+    const sizeBytes = limitInputPixels * (color ? 3 : 1);
+    if (pixels.length !== sizeBytes) refuse(`${pixels.length} bytes of pixels came out, not ${sizeBytes}`);
+    return pixels;
+  },
+};

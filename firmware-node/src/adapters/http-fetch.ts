@@ -1,0 +1,122 @@
+/** The result store over HTTP and HTTPS, with node's own client: S1404, S1406. */
+import {
+  Agent as HttpAgent,
+  type ClientRequest,
+  type IncomingMessage,
+  request as httpRequest,
+} from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import {
+  type ErrorCode,
+  isErrorCode,
+  PlatenError,
+  requireTlsUnlessLoopback,
+  type TlsMaterial,
+} from "@platen/proto";
+import type { ResultStore } from "../ports/result-store.ts";
+
+export interface HttpFetchOptions {
+  /** Trust and, where the server asks for it, this side's certificate. */
+  readonly tls: TlsMaterial;
+  /** Fetch without TLS from other machines too. */
+  readonly allowPlaintext: boolean;
+}
+
+/** Most of a refusal's body that is read, bytes. */
+const refusalMaxBytes = 16 * 1024;
+/** After so long without data the system asks whether the other side is still there, milliseconds. */
+const keepAliveProbeMs = 15_000;
+/** Statuses that another attempt may get over, where the server does not say what it is. */
+const passing = new Set([408, 429, 502, 503, 504]);
+
+/** What went wrong on the way: another attempt may get over it. */
+function broken(error: unknown, url: URL): PlatenError {
+  if (error instanceof PlatenError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new PlatenError("unavailable", `${url.host} does not answer: ${message || code}`, { cause: error });
+}
+
+async function* bodyOf(response: IncomingMessage, url: URL): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of response) yield chunk as Uint8Array;
+  } catch (error) {
+    throw broken(error, url);
+  }
+}
+
+/** The refusal that the server explains in JSON (`code`, `message`), or what its status says. */
+async function refusalOf(response: IncomingMessage, url: URL): Promise<PlatenError> {
+  const status = response.statusCode ?? 0;
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of bodyOf(response, url)) {
+    parts.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > refusalMaxBytes) break;
+  }
+  let said: { code?: unknown; message?: unknown } = {};
+  try {
+    said = Object(JSON.parse(Buffer.concat(parts).toString("utf8"))) as typeof said;
+  } catch {
+    // Something in between answered: its status has to do.
+  }
+  const fallback: ErrorCode = passing.has(status)
+    ? "unavailable"
+    : status === 401
+      ? "unauthenticated"
+      : "internal";
+  const code = typeof said.code === "string" && isErrorCode(said.code) ? said.code : fallback;
+  const message =
+    typeof said.message === "string" ? said.message.slice(0, 500) : `${url.host} answers ${status}`;
+  return new PlatenError(code, message);
+}
+
+function headers(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once("response", resolve);
+    // Not once: what fails after the answer is told by the answer's body.
+    request.on("error", reject);
+    request.end();
+  });
+}
+
+export class HttpFetch implements ResultStore, Disposable {
+  readonly #options: HttpFetchOptions;
+  readonly #http: HttpAgent;
+  readonly #https: HttpsAgent;
+
+  constructor(options: HttpFetchOptions) {
+    this.#options = options;
+    const agent = { keepAlive: true, keepAliveMsecs: keepAliveProbeMs };
+    this.#http = new HttpAgent(agent);
+    this.#https = new HttpsAgent({ ...agent, ...options.tls });
+  }
+
+  async get(url: URL, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const secure = url.protocol === "https:";
+    const hostPort = `${url.hostname}:${url.port || 80}`;
+    requireTlsUnlessLoopback(hostPort, secure, this.#options.allowPlaintext, "--allow-plaintext");
+    const request = (secure ? httpsRequest : httpRequest)(url, {
+      agent: secure ? this.#https : this.#http,
+      headers: { authorization: `Bearer ${token}` },
+      signal,
+    });
+    let response: IncomingMessage;
+    try {
+      // A page is held until it is converted, so nothing here limits the wait for headers but the caller's signal.
+      response = await headers(request);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw broken(error, url);
+    }
+    // A redirect is no answer either: it would take the token elsewhere.
+    if (response.statusCode !== 200) throw await refusalOf(response, url);
+    return bodyOf(response, url);
+  }
+
+  /** Closes idle connections. */
+  [Symbol.dispose](): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+}

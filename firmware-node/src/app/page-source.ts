@@ -1,0 +1,192 @@
+/** S1404 and S1406: metafile and bands from the result store, over connections that may break, with patience that ends. */
+import {
+  type Band,
+  BandContent,
+  BandEncoding,
+  BandSchema,
+  decodeSizeDelimited,
+  hasCode,
+  type MetafilePage,
+  PlatenError,
+} from "@platen/proto";
+import type { ResultStore } from "../ports/result-store.ts";
+import { backoffMs, sleep } from "./backoff.ts";
+import { metafileMaxBytes } from "./metafile.ts";
+
+/** Most data in a band, bytes (metafile.proto). */
+const bandDataMaxBytes = 16 * 1024 * 1024;
+/** Most pixel data of a decoded band, bytes: what bounds the controller's memory. */
+export const bandPixelsMaxBytes = 64 * 1024 * 1024;
+
+export interface Source {
+  readonly store: ResultStore;
+  /** The session's token. */
+  readonly token: string;
+  /** How long nothing may come. Pages are held until they are converted, so this is minutes. */
+  readonly patienceMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A clock that runs only while something is waited for, and starts anew with every progress. */
+class Patience {
+  readonly #limitMs: number;
+  readonly #over = new AbortController();
+  /** Aborts when the job does, and when patience ends. */
+  readonly signal: AbortSignal;
+  #idleSinceMs: number | undefined;
+
+  constructor(limitMs: number, signal: AbortSignal) {
+    this.#limitMs = limitMs;
+    this.signal = AbortSignal.any([signal, this.#over.signal]);
+  }
+
+  async waitFor<T>(waiting: Promise<T>): Promise<T> {
+    this.#idleSinceMs ??= performance.now();
+    const leftMs = this.#limitMs - (performance.now() - this.#idleSinceMs);
+    const seconds = Math.round(this.#limitMs / 1000);
+    const end = () => this.#over.abort(new PlatenError("deadline-exceeded", `nothing came for ${seconds} s`));
+    const timer = setTimeout(end, Math.max(0, leftMs));
+    try {
+      return await waiting;
+    } catch (error) {
+      this.signal.throwIfAborted();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  progress(): void {
+    this.#idleSinceMs = undefined;
+  }
+}
+
+/** A body's chunks, each waited for with patience. */
+async function* chunks(body: AsyncIterable<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
+  const iterator = body[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const item = await patience.waitFor(iterator.next());
+      if (item.done) return;
+      patience.progress();
+      yield item.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+/**
+ * What `read` makes of the body at `url`. Where the connection breaks, another is made and read from its start, until
+ * patience ends: `read` knows what it has had already.
+ */
+async function* fetching<T>(
+  source: Source,
+  url: URL,
+  read: (body: AsyncIterable<Uint8Array>) => AsyncGenerator<T>,
+): AsyncGenerator<T> {
+  const patience = new Patience(source.patienceMs, source.signal);
+  for (let retry = 1; ; retry++) {
+    try {
+      const body = await patience.waitFor(source.store.get(url, source.token, patience.signal));
+      for await (const item of read(chunks(body, patience))) {
+        retry = 1;
+        yield item;
+      }
+      return;
+    } catch (error) {
+      if (!hasCode(error, "unavailable")) throw error;
+      await patience.waitFor(sleep(backoffMs(retry), patience.signal));
+    }
+  }
+}
+
+/** What a failed fetch is to the job; aborts and refused content stay what they are. */
+function asUnavailable(
+  error: unknown,
+  code: "metafile-unavailable" | "page-unavailable",
+  what: string,
+  signal: AbortSignal,
+): unknown {
+  if (signal.aborted || hasCode(error, "metafile-invalid", "page-invalid")) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new PlatenError(code, `${what} cannot be fetched: ${reason}`, { cause: error });
+}
+
+async function* whole(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const part of body) {
+    sizeBytes += part.length;
+    if (sizeBytes > metafileMaxBytes) {
+      throw new PlatenError("metafile-invalid", `the metafile has more than ${metafileMaxBytes} bytes`);
+    }
+    parts.push(part);
+  }
+  yield Buffer.concat(parts, sizeBytes);
+}
+
+/** S1404: the bytes of the metafile. Throws `metafile-unavailable` (S1405) or `metafile-invalid`. */
+export async function fetchMetafile(source: Source, metafileUrl: string): Promise<Uint8Array> {
+  try {
+    const url = URL.parse(metafileUrl);
+    if (!url) throw new PlatenError("invalid-argument", "its URL is not one");
+    for await (const bytes of fetching(source, url, whole)) return bytes;
+    throw new PlatenError("internal", "nothing was read");
+  } catch (error) {
+    throw asUnavailable(error, "metafile-unavailable", "the metafile", source.signal);
+  }
+}
+
+/** Throws `page-invalid` unless the band belongs at row `y` and can be what it says. */
+function checkBand(band: Band, y: number, page: MetafilePage): void {
+  const refuse = (what: string): never => {
+    throw new PlatenError("page-invalid", `page ${page.pageNumber}, band at row ${band.yPx}: ${what}`);
+  };
+  const { rowsPx, content, encoding, data } = band;
+  if (band.yPx !== y) refuse(`row ${y} was due`);
+  if (rowsPx < 1 || y + rowsPx > page.heightPx) {
+    refuse(`${rowsPx} rows do not fit into a page of ${page.heightPx}`);
+  }
+  if (content === BandContent.BLANK) {
+    if (encoding !== BandEncoding.UNSPECIFIED || data.length) refuse("a blank band has data");
+    return;
+  }
+  if (content !== BandContent.GREY && content !== BandContent.COLOR) refuse(`unknown content ${content}`);
+  if (encoding !== BandEncoding.JPEG && encoding !== BandEncoding.PNG) refuse(`unknown encoding ${encoding}`);
+  if (data.length > bandDataMaxBytes) refuse(`${data.length} bytes of data, more than ${bandDataMaxBytes}`);
+  const pixelBytes = page.widthPx * rowsPx * (content === BandContent.COLOR ? 3 : 1);
+  if (pixelBytes > bandPixelsMaxBytes) {
+    refuse(`${pixelBytes} bytes of pixels, more than ${bandPixelsMaxBytes}`);
+  }
+}
+
+/**
+ * S1406: the bands of a page from top to bottom, checked against the metafile but not decoded. A broken connection is
+ * mended: what comes again is left out. Throws `page-unavailable` or `page-invalid`.
+ */
+export async function* fetchBands(source: Source, page: MetafilePage): AsyncGenerator<Band> {
+  let had = 0;
+  const read = async function* (body: AsyncIterable<Uint8Array>): AsyncGenerator<Band> {
+    let y = 0;
+    // The band's other fields take few bytes beside its data.
+    for await (const band of decodeSizeDelimited(BandSchema, body, bandDataMaxBytes + 1024)) {
+      checkBand(band, y, page);
+      y += band.rowsPx;
+      if (y <= had) continue;
+      if (band.yPx < had) {
+        throw new PlatenError("page-invalid", `page ${page.pageNumber} is another one when fetched again`);
+      }
+      had = y;
+      yield band;
+    }
+    if (y !== page.heightPx) {
+      throw new PlatenError("page-invalid", `page ${page.pageNumber} ends at row ${y} of ${page.heightPx}`);
+    }
+  };
+  try {
+    yield* fetching(source, new URL(page.url), read);
+  } catch (error) {
+    throw asUnavailable(error, "page-unavailable", `page ${page.pageNumber}`, source.signal);
+  }
+}

@@ -1,0 +1,69 @@
+/** How the command ends: exit codes that scripts can use, and errors as one line. */
+import { type ErrorCode, JobState, PlatenError, toPlatenError } from "@platen/proto";
+import { CommanderError } from "commander";
+
+export const exitCodes = {
+  done: 0,
+  /** A job was aborted. */
+  failed: 1,
+  /** Wrong usage, or what was asked for is refused. */
+  refused: 2,
+  /** A job was canceled. */
+  canceled: 3,
+  /** The server cannot be reached, or the system failed. */
+  system: 4,
+  /** SIGINT or SIGTERM. */
+  interrupted: 130,
+} as const;
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+export const exitCodeHelp = `
+Exit codes:
+  0    done
+  1    a job failed (aborted)
+  2    wrong usage, or the ticket or the document was refused
+  3    a job was canceled
+  4    the server cannot be reached, or the system failed
+  130  interrupted`;
+
+/** Errors that are about what the user asked for, not about the system. */
+const refusals: readonly ErrorCode[] = [
+  "invalid-argument",
+  "ticket-invalid",
+  "ticket-unsupported",
+  "document-too-large",
+  "document-unknown",
+  "document-used",
+  "job-unknown",
+  "printer-unknown",
+  "plaintext-refused",
+  "configuration",
+];
+
+export function exitCodeOf(thrown: unknown): ExitCode {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.refused;
+  const { code } = toPlatenError(thrown);
+  if (code === "canceled") return exitCodes.interrupted;
+  return refusals.includes(code) ? exitCodes.refused : exitCodes.system;
+}
+
+/** Of several jobs the worst end counts. */
+export function exitCodeOfJobs(states: readonly JobState[]): ExitCode {
+  if (states.includes(JobState.ABORTED)) return exitCodes.failed;
+  return states.includes(JobState.CANCELED) ? exitCodes.canceled : exitCodes.done;
+}
+
+/** What to say on standard error, without the line's end; undefined for what commander has said already. */
+export function errorText(thrown: unknown, verbose: boolean): string | undefined {
+  if (thrown instanceof CommanderError) return undefined;
+  const error = toPlatenError(thrown);
+  if (verbose) return `platen: ${error.code}: ${withCauses(error)}`;
+  return `platen: ${error.message.replaceAll(/\s*\n\s*/g, "; ")}`;
+}
+
+function withCauses(error: Error): string {
+  const stack = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${stack}\ncaused by ${withCauses(error.cause)}` : stack;
+}
+
+export const interruption = (): PlatenError => new PlatenError("canceled", "interrupted");

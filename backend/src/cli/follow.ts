@@ -1,0 +1,142 @@
+/** What a client does with jobs: sends documents, submits, follows to the end. */
+import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { access, constants, stat } from "node:fs/promises";
+import { userInfo } from "node:os";
+import { basename } from "node:path";
+import { type Job, type JobEvent, JobEventKind, type JobState, PlatenError } from "@platen/proto";
+import { retryStream, retryUnavailable } from "../app/retry.ts";
+import { isEnded } from "../domain/job.ts";
+import { callTimeoutMs, type IntakeClient } from "./connection.ts";
+import { interruption } from "./exit.ts";
+import { advance, type Progress, startProgress } from "./progress.ts";
+import type { Reporter } from "./reporter.ts";
+import type { TicketInit } from "./ticket-options.ts";
+
+/** What a user names on the command line. */
+export type Source =
+  | { readonly kind: "url"; readonly url: string }
+  | { readonly kind: "file"; readonly path: string; readonly sizeBytes: number }
+  | { readonly kind: "stdin" };
+
+const chunkBytes = 256 * 1024;
+
+/** Looks at each name before anything starts; `-` is standard input. Throws `invalid-argument`. */
+export async function parseSource(name: string): Promise<Source> {
+  if (name === "-") return { kind: "stdin" };
+  if (/^https?:\/\//i.test(name)) return { kind: "url", url: name };
+  try {
+    const { size, isDirectory } = await stat(name).then((info) => ({
+      size: info.size,
+      isDirectory: info.isDirectory(),
+    }));
+    if (isDirectory) throw new Error("it is a folder");
+    await access(name, constants.R_OK);
+    return { kind: "file", path: name, sizeBytes: size };
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why =
+      code === "ENOENT" ? "there is no such file" : code === "EACCES" ? "it may not be read" : message;
+    throw new PlatenError("invalid-argument", `cannot print ${name}: ${why}`, { cause });
+  }
+}
+
+export interface Submission {
+  readonly source: Source;
+  readonly printerId: string;
+  readonly ticket: TicketInit;
+  /** Default: the file's name. */
+  readonly jobName?: string | undefined;
+}
+
+/** Uploads where that is needed, and submits. A repeat after a lost answer makes no second job. */
+export async function submit(
+  intake: IntakeClient,
+  submission: Submission,
+  signal: AbortSignal,
+): Promise<Job> {
+  const { source, printerId, ticket, jobName = "" } = submission;
+  const document =
+    source.kind === "url"
+      ? { case: "documentUri" as const, value: source.url }
+      : { case: "documentId" as const, value: await upload(intake, source, signal) };
+  const request = { requestId: randomUUID(), printerId, jobName, userName: userName(), document, ticket };
+  const { job } = await retryUnavailable(
+    () => intake.submitJob(request, { signal, timeoutMs: callTimeoutMs }),
+    { signal, attempts: 3 },
+  );
+  return job!;
+}
+
+async function upload(
+  intake: IntakeClient,
+  source: Exclude<Source, { kind: "url" }>,
+  signal: AbortSignal,
+): Promise<string> {
+  const parts = async function* () {
+    const fromFile = source.kind === "file";
+    const header = fromFile
+      ? { fileName: basename(source.path), sizeBytes: BigInt(source.sizeBytes) }
+      : { fileName: "standard input" };
+    yield { part: { case: "header" as const, value: header } };
+    const bytes = fromFile ? createReadStream(source.path, { highWaterMark: chunkBytes }) : process.stdin;
+    for await (const chunk of bytes as AsyncIterable<Buffer>) {
+      for (let from = 0; from < chunk.length; from += chunkBytes) {
+        yield { part: { case: "chunk" as const, value: chunk.subarray(from, from + chunkBytes) } };
+      }
+    }
+  };
+  const { documentId } = await intake.uploadDocument(parts(), { signal });
+  return documentId;
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id that has no name.
+    return "";
+  }
+}
+
+/** A job's events from the start, over broken connections. */
+function events(intake: IntakeClient, jobId: string, signal: AbortSignal): AsyncIterable<JobEvent> {
+  let afterSequence = 0n;
+  return retryStream(
+    async function* () {
+      for await (const { event } of intake.watchJob({ jobId, afterSequence }, { signal })) {
+        afterSequence = event!.sequence;
+        yield event!;
+      }
+    },
+    { signal },
+  );
+}
+
+export interface FollowOptions {
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal;
+  /** When following began, by `performance.now()`. */
+  readonly startedMs: number;
+  /** Where the sheets lie. */
+  readonly sheets?: (job: Progress) => string | undefined;
+}
+
+/** Reports a job until its end, and resolves to its end state. Rejects with `canceled` when `signal` aborts first. */
+export async function follow(intake: IntakeClient, job: Job, options: FollowOptions): Promise<JobState> {
+  const { reporter, signal, startedMs, sheets } = options;
+  let progress = startProgress(job, startedMs);
+  for await (const event of events(intake, job.jobId, signal)) {
+    progress = advance(progress, event, performance.now());
+    reporter.event(progress, event);
+    if (event.kind === JobEventKind.ENDED) break;
+  }
+  if (signal.aborted) throw interruption();
+  if (!isEnded(progress)) {
+    // The end was so long ago that its event is forgotten.
+    const { job: last } = await intake.getJob({ jobId: job.jobId }, { signal, timeoutMs: callTimeoutMs });
+    progress = startProgress(last!, startedMs);
+  }
+  reporter.ended(progress, { sheets: sheets?.(progress) });
+  return progress.state;
+}

@@ -1,0 +1,155 @@
+/** `platen print` and `platen demo`: a document printed by a whole system that lives as long as the command. */
+import { existsSync } from "node:fs";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { create } from "@bufbuild/protobuf";
+import { type Job, type JobState, JobTicketSchema, type PlatenError } from "@platen/proto";
+import { type Command, Option } from "commander";
+import { validateTicket } from "../domain/ticket.ts";
+import { addOutputOptions, type Finish, reporting } from "./client-commands.ts";
+import { callTimeoutMs } from "./connection.ts";
+import { errorText, exitCodeHelp, exitCodeOfJobs } from "./exit.ts";
+import { follow, parseSource, type Source, submit } from "./follow.ts";
+import { interruptible } from "./interrupt.ts";
+import { type LocalSystem, startLocalSystem } from "./local-system.ts";
+import type { Progress } from "./progress.ts";
+import type { OutputOptions, Reporter } from "./reporter.ts";
+import { addTicketOptions, ticketOf, type TicketInit, type TicketOptions } from "./ticket-options.ts";
+
+/** How long canceled jobs may take to end after Ctrl-C. */
+const cancelTimeoutMs = 15_000;
+const executors = 2;
+
+interface PrintOptions extends OutputOptions, TicketOptions {
+  out: string;
+  printer: "color" | "mono";
+  jobName?: string;
+}
+
+interface Printout {
+  readonly sources: readonly Source[];
+  readonly ticket: TicketInit;
+  readonly jobName?: string | undefined;
+  readonly out: string;
+  readonly color: boolean;
+}
+
+export function addPrint(program: Command, finish: Finish): void {
+  const command = program
+    .command("print")
+    .summary("print files without a server")
+    .description(
+      'Prints files, URLs or standard input ("-"): starts a whole system in this process, with two executors and a printer ' +
+        "whose sheets are PNG files, prints, and ends it. Nothing but the sheets remains. Ctrl-C cancels the jobs.",
+    )
+    .argument("<file|url...>")
+    .option("--out <dir>", "where the sheets go, a folder a job", "out")
+    .addOption(new Option("--printer <kind>", "which printer").choices(["color", "mono"]).default("color"))
+    .option("--job-name <name>", "a name for people; default: the file's")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  platen print report.pdf
+  platen print photo.jpg --media a4 --print-scaling fill --out sheets
+  platen print *.pdf --printer mono --number-up 2 --json
+${exitCodeHelp}`,
+    );
+  addOutputOptions(addTicketOptions(command));
+  command.action((names: string[], options: PrintOptions) =>
+    interruptible(async (signal) => {
+      const ticket = ticketOf(options);
+      validateTicket(create(JobTicketSchema, ticket));
+      const sources = await Promise.all(names.map(parseSource));
+      const { out, jobName } = options;
+      const color = options.printer === "color";
+      await printOut({ sources, ticket, jobName, out, color }, options, finish, signal);
+    }),
+  );
+}
+
+export function addDemo(program: Command, finish: Finish): void {
+  const command = program
+    .command("demo")
+    .summary("see it work")
+    .description(
+      "Prints a sample of several pages on a colour printer whose sheets are PNG files, with two executors.",
+    )
+    .option("--out <dir>", "where the sheets go, a folder a job", "out")
+    .addHelpText("after", `\nExample:\n  platen demo --out sheets\n${exitCodeHelp}`);
+  addOutputOptions(command).action((options: OutputOptions & { out: string }) =>
+    interruptible(async (signal) => {
+      const sample = fileURLToPath(new URL("../../../samples/welcome.pdf", import.meta.url));
+      const sources = [await parseSource(sample)];
+      await printOut({ sources, ticket: {}, out: options.out, color: true }, options, finish, signal);
+    }),
+  );
+}
+
+/** Prints on a system of its own, and finishes with the code of how the jobs ended. */
+async function printOut(
+  printout: Printout,
+  output: OutputOptions,
+  finish: Finish,
+  signal: AbortSignal,
+): Promise<void> {
+  await reporting(output, async (reporter) => {
+    const { out, color } = printout;
+    reporter.note(`starting ${executors} executors and a ${color ? "colour" : "mono"} printer`);
+    const log = (error: PlatenError) => process.stderr.write(`${errorText(error, false)}\n`);
+    await using system = await startLocalSystem({ outDir: out, color, executors, log, signal });
+    const states = await Promise.race([printAll(system, printout, reporter, signal), system.failed]);
+    finish(exitCodeOfJobs(states));
+  });
+}
+
+async function printAll(
+  system: LocalSystem,
+  printout: Printout,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<JobState[]> {
+  const { ticket, jobName } = printout;
+  const { intake, printerId } = system;
+  const jobs: Job[] = [];
+  const ends: Promise<JobState>[] = [];
+  let refusal: unknown;
+  try {
+    for (const source of printout.sources) {
+      const startedMs = performance.now();
+      const job = await submit(intake, { source, printerId, ticket, jobName }, signal);
+      jobs.push(job);
+      reporter.submitted(job);
+      const end = follow(intake, job, { reporter, signal, startedMs, sheets: (of) => sheetsOf(system, of) });
+      end.catch(() => {});
+      ends.push(end);
+    }
+  } catch (error) {
+    // What was accepted before is printed all the same.
+    refusal = error;
+  }
+  try {
+    const states = await Promise.all(ends);
+    if (refusal !== undefined) throw refusal;
+    return states;
+  } catch (error) {
+    if (signal.aborted) await cancelAll(system, jobs, reporter);
+    throw error;
+  }
+}
+
+function sheetsOf(system: LocalSystem, { jobId, sheets }: Progress): string | undefined {
+  const dir = system.sheetsOf(jobId);
+  return sheets > 0 && existsSync(dir) ? relative(process.cwd(), dir) || "." : undefined;
+}
+
+/** Ctrl-C: ends the jobs as a user's cancel does, so that the printer throws out the sheet in it. */
+async function cancelAll({ intake }: LocalSystem, jobs: readonly Job[], reporter: Reporter): Promise<void> {
+  reporter.note("canceling");
+  const signal = AbortSignal.timeout(cancelTimeoutMs);
+  const canceled = jobs.map(async ({ jobId }) => {
+    const { job } = await intake.cancelJob({ jobId, message: "interrupted" }, { timeoutMs: callTimeoutMs });
+    await follow(intake, job!, { reporter, signal, startedMs: performance.now() });
+  });
+  await Promise.allSettled(canceled);
+}

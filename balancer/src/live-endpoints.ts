@@ -1,7 +1,7 @@
 /**
  * The policy `platen_live`: what every balancing policy needs when servers come and go, around a child policy that chooses.
  *
- * 1. Nobody there: calls wait, each as long as its deadline lasts. The policies of grpc-js fail them at once.
+ * 1. Nobody there: calls wait, each as long as its deadline lasts. `pick_first` of grpc-js fails them at once.
  * 2. A server that left gets no new call. `pick_first` of grpc-js stays with it until another one is connected, and for ever
  *    when the list is empty; so it is begun anew. Its calls under way go on: their connection closes when they are done.
  * 3. A certificate is checked against the host of the server. grpc-js checks it against the target, here a mere service name.

@@ -72,7 +72,6 @@ class DirectoryResolver implements experimental.Resolver {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    let reported: string | undefined;
     for (let failures = 0; !signal.aborted; failures++) {
       let reason = "it ended";
       try {
@@ -80,10 +79,6 @@ class DirectoryResolver implements experimental.Resolver {
           if (signal.aborted) return;
           failures = 0;
           const { resolved, note } = resolve(endpoints);
-          // A list told again would make round robin begin again.
-          const report = JSON.stringify([resolved, note]);
-          if (report === reported) continue;
-          reported = report;
           this.#listener(experimental.statusOrFromValue(resolved), {}, null, note);
         }
       } catch (error) {
@@ -91,7 +86,6 @@ class DirectoryResolver implements experimental.Resolver {
       }
       if (signal.aborted) return;
       // The policies ignore this while they know servers: a directory that is away for a moment stops nobody.
-      reported = undefined;
       const details = `the directory of servers cannot be watched: ${reason}`;
       const failure = { code: status.UNAVAILABLE, details, metadata: new Metadata() };
       this.#listener(experimental.statusOrFromError(failure), {}, null, "");

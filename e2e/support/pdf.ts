@@ -28,7 +28,9 @@ export function pdf(pages: readonly PdfPage[]): Buffer {
     offsets[number] = text.length;
     text += `${number} 0 obj\n${object}\nendobj\n`;
   });
-  const entries = objects.map((_, number) => `${String(offsets[number]).padStart(10, "0")} 00000 n \n`).slice(1);
+  const entries = objects
+    .map((_, number) => `${String(offsets[number]).padStart(10, "0")} 00000 n \n`)
+    .slice(1);
   const xref = text.length;
   text += `xref\n0 ${objects.length}\n0000000000 65535 f \n${entries.join("")}`;
   text += `trailer\n<< /Size ${objects.length} /Root 1 0 R >>\nstartxref\n${xref}\n%%EOF\n`;
@@ -42,7 +44,8 @@ export const stamp = (number: number): PdfPage => ({
   content: `0.9 0.2 0.1 rg 6 40 24 24 re f 0.5 g 36 40 24 24 re f 0 g BT /F1 18 Tf 10 10 Td (${number}) Tj ET`,
 });
 
-export const stamps = (count: number): Buffer => pdf(Array.from({ length: count }, (_, index) => stamp(index + 1)));
+export const stamps = (count: number): Buffer =>
+  pdf(Array.from({ length: count }, (_, index) => stamp(index + 1)));
 
 /** A page that takes a renderer a good part of a second: many thousand curves. */
 export const heavy = (number: number): PdfPage => {

@@ -158,7 +158,7 @@ export async function embeddedSystem(settings: Partial<BackendConfig> = {}): Pro
   const dir = await folder(stack);
   const all = { ...testSettings(dir), ...settings };
   const backend = stack.use(await startBackend(parseBackendConfig(all)));
-  return systemOver(stack, { kind: "embedded", dataDir: join(dir, "data") }, dir, {
+  return await systemOver(stack, { kind: "embedded", dataDir: join(dir, "data") }, dir, {
     intakeAddress: backend.grpcAddress,
     controllerAddress: backend.grpcAddress,
     executorIds: backend.executors.map((one) => one.id),
@@ -192,7 +192,7 @@ export async function distributedSystem(settings: Partial<BackendConfig> = {}): 
     servers: [nats.url],
     blobs: { kind: "folder", dir: join(dir, "data", "blobs") },
   };
-  return systemOver(stack, storage, dir, {
+  return await systemOver(stack, storage, dir, {
     intakeAddress: addressOf("intake"),
     controllerAddress: addressOf("controller"),
     executorIds: processes.flatMap((one) => one.ready.executors.map(({ id }) => id)),

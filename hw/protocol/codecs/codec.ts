@@ -1,0 +1,55 @@
+/** The codecs of a band by name, and the choice among them. */
+import type { CodecName } from "../words.ts";
+import { decodeContext, encodeContext } from "./context.ts";
+import { decodeDeltaRow, encodeDeltaRow } from "./delta-row.ts";
+import { decodePackBits, encodePackBits } from "./packbits.ts";
+
+interface Codec {
+  /** The encoded bytes, or undefined when they would be `limitBytes` or more. */
+  encode(plain: Uint8Array, strideBytes: number, limitBytes: number): Uint8Array | undefined;
+  /** Fills `plain` and returns true; false when `coded` is no encoding of so many bytes, which leaves `plain` undefined. */
+  decode(coded: Uint8Array, plain: Uint8Array, strideBytes: number): boolean;
+}
+
+const codecs: Record<CodecName, Codec> = {
+  raw: {
+    encode: (plain, _strideBytes, limitBytes) => (plain.length < limitBytes ? plain.slice() : undefined),
+    decode(coded, plain) {
+      if (coded.length !== plain.length) return false;
+      plain.set(coded);
+      return true;
+    },
+  },
+  packbits: {
+    encode: (plain, _strideBytes, limitBytes) => encodePackBits(plain, limitBytes),
+    decode: (coded, plain) => decodePackBits(coded, plain),
+  },
+  "delta-row": { encode: encodeDeltaRow, decode: decodeDeltaRow },
+  context: { encode: encodeContext, decode: decodeContext },
+};
+
+/**
+ * A band in the fewest bytes: by whichever of the offered codecs, or raw. The bytes are the caller's to keep. Among equals
+ * the first offered wins, and raw before all: it costs the engine least.
+ */
+export function encodeBand(
+  plain: Uint8Array,
+  strideBytes: number,
+  offered: readonly CodecName[],
+): { codec: CodecName; bytes: Uint8Array } {
+  let best: { codec: CodecName; bytes: Uint8Array } = { codec: "raw", bytes: plain };
+  for (const codec of offered) {
+    if (codec === "raw") continue;
+    const bytes = codecs[codec].encode(plain, strideBytes, best.bytes.length);
+    if (bytes) best = { codec, bytes };
+  }
+  return best.bytes === plain ? { codec: "raw", bytes: plain.slice() } : best;
+}
+
+/** Fills `plain` with the rows that `coded` stands for; false when it does not stand for so many bytes. */
+export const decodeBand = (
+  codec: CodecName,
+  coded: Uint8Array,
+  plain: Uint8Array,
+  strideBytes: number,
+): boolean => codecs[codec].decode(coded, plain, strideBytes);

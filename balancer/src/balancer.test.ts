@@ -1,6 +1,7 @@
 import { type ChannelOptions, ChannelCredentials } from "@grpc/grpc-js";
 import { type Connection, ConversionService, PlatenError } from "@platen/proto";
-import { afterEach, describe, expect, test } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { ManualDirectory } from "./fixtures/directory.ts";
 import { TestExecutor } from "./fixtures/executor.ts";
 import { type BalancingPolicy, connectBalanced, type Directory } from "./index.ts";
@@ -9,6 +10,7 @@ const policies: readonly BalancingPolicy[] = ["pick_first", "round_robin", "leas
 
 let resources = new AsyncDisposableStack();
 afterEach(async () => {
+  vi.useRealTimers();
   await resources.disposeAsync();
   resources = new AsyncDisposableStack();
 });
@@ -288,7 +290,45 @@ describe.each(["round_robin", "least_loaded"] as const)("%s", (policy) => {
   });
 });
 
+test.each(policies)(
+  "%s: a call outlives the connection's place in the list, and its keepalive",
+  async (policy) => {
+    // The timer by which grpc-js closes connections that are in no list any more.
+    vi.useFakeTimers({ toFake: ["setInterval"] });
+    const [a, b] = (await start("a", "b")) as [TestExecutor, TestExecutor];
+    const directory = new ManualDirectory(listOf(a));
+    const keepaliveMs = 20;
+    const client = open(directory, policy, {
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.keepalive_time_ms": keepaliveMs,
+    });
+    a.hold = true;
+    const underWay = client.complete({ requestId: "kept" });
+    await a.holding(1);
+    await directory.list(listOf(b));
+    await client.complete({});
+    vi.advanceTimersByTime(60_000);
+    // Nothing tells of a ping that was answered.
+    await delay(10 * keepaliveMs);
+    a.held[0]?.release();
+    expect((await underWay).executorId).toBe("a");
+  },
+);
+
 describe("retries", () => {
+  test("a server that refuses at once does not draw all calls, though it has the fewest under way", async () => {
+    const [a, b] = (await start("a", "b")) as [TestExecutor, TestExecutor];
+    const client = open(new ManualDirectory(listOf(a, b)), "least_loaded");
+    await warmUp(client, a, b);
+    a.failure = new PlatenError("unavailable", "the store is away");
+    b.hold = true;
+    const calls = times(20, () => client.complete({}));
+    await b.holding(20);
+    for (const { release } of b.held) release();
+    const answers = await Promise.all(calls);
+    expect(new Set(answers.map(({ executorId }) => executorId))).toEqual(new Set(["b"]));
+  });
+
   test("a call that is answered with unavailable is tried again, elsewhere, with the same request id", async () => {
     const [a, b] = (await start("a", "b")) as [TestExecutor, TestExecutor];
     const client = open(new ManualDirectory(listOf(a, b)), "round_robin");

@@ -3,11 +3,15 @@
  * to the one that was picked longest ago, which is round robin when all are equal. A stream counts until it ends.
  *
  * The load is what this client has under way, not what a server reports: it is never out of date, and a server that is slow
- * for any reason (its work, its machine, the network) shows by what stays with it.
+ * for any reason (its work, its machine, the network) shows by what stays with it. A server that answered UNAVAILABLE is left
+ * alone for a second.
  */
-import { connectivityState, experimental } from "@grpc/grpc-js";
+import { connectivityState, experimental, status } from "@grpc/grpc-js";
 
 export const leastLoadedPolicy = "least_loaded";
+
+/** How long a server that answered UNAVAILABLE is left alone if there is another one, milliseconds. */
+const shunMs = 1000;
 
 /** One server. */
 interface Leaf {
@@ -16,6 +20,15 @@ interface Leaf {
   underWay: number;
   /** The turn in which it was picked last; 0 for never. */
   pickedAt: number;
+  /** Until when it is left alone: a server that refuses at once has nothing under way, and would draw all calls. */
+  shunnedUntilMs: number;
+}
+
+function isBetter(leaf: Leaf, other: Leaf, nowMs: number): boolean {
+  const [shunned, otherShunned] = [leaf.shunnedUntilMs > nowMs, other.shunnedUntilMs > nowMs];
+  if (shunned !== otherShunned) return otherShunned;
+  if (leaf.underWay !== other.underWay) return leaf.underWay < other.underWay;
+  return leaf.pickedAt < other.pickedAt;
 }
 
 /**
@@ -40,11 +53,8 @@ class LeastLoadedPicker implements experimental.Picker {
   }
 
   pick(args: experimental.PickArgs): experimental.PickResult {
-    const leaf = this.#ready.reduce((best, other) =>
-      other.underWay < best.underWay || (other.underWay === best.underWay && other.pickedAt < best.pickedAt)
-        ? other
-        : best,
-    );
+    const nowMs = performance.now();
+    const leaf = this.#ready.reduce((best, other) => (isBetter(other, best, nowMs) ? other : best));
     const result = leaf.balancer.getPicker().pick(args);
     if (result.pickResultType !== experimental.PickResultType.COMPLETE) return result;
     leaf.pickedAt = this.#nextTurn();
@@ -59,6 +69,7 @@ class LeastLoadedPicker implements experimental.Picker {
       },
       onCallEnded: (code, details, metadata) => {
         leaf.underWay--;
+        if (code === status.UNAVAILABLE) leaf.shunnedUntilMs = performance.now() + shunMs;
         result.onCallEnded?.(code, details, metadata);
       },
     };
@@ -144,7 +155,7 @@ class LeastLoaded implements experimental.LoadBalancer {
   ): Leaf {
     const balancer = new experimental.LeafLoadBalancer(endpoint, this.#leafHelper, options, note);
     balancer.startConnecting();
-    return { balancer, underWay: 0, pickedAt: 0 };
+    return { balancer, underWay: 0, pickedAt: 0, shunnedUntilMs: 0 };
   }
 
   /** Tells the channel how the leaves stand together: ready as soon as one is. */

@@ -3,7 +3,8 @@
  *
  * 1. Nobody there: calls wait, each as long as its deadline lasts. `pick_first` of grpc-js fails them at once.
  * 2. A server that left gets no new call. `pick_first` of grpc-js stays with it until another one is connected, and for ever
- *    when the list is empty; so it is begun anew. Its calls under way go on: their connection closes when they are done.
+ *    when the list is empty; so it is begun anew. Its calls under way go on: each holds its connection until it ends. grpc-js
+ *    would begin to close the connection, ping it all the same, which Node cannot do then, and give it up with its calls.
  * 3. A certificate is checked against the host of the server. grpc-js checks it against the target, here a mere service name.
  */
 import { connectivityState, experimental } from "@grpc/grpc-js";
@@ -26,6 +27,30 @@ class LiveEndpointsConfig implements experimental.TypedLoadBalancingConfig {
   }
 }
 
+/** Lets each call hold the connection on which it runs. */
+class HoldingPicker implements experimental.Picker {
+  readonly #child: experimental.Picker;
+  constructor(child: experimental.Picker) {
+    this.#child = child;
+  }
+  pick(args: experimental.PickArgs): experimental.PickResult {
+    const result = this.#child.pick(args);
+    const { subchannel } = result;
+    if (!subchannel) return result;
+    return {
+      ...result,
+      onCallStarted: () => {
+        subchannel.ref();
+        result.onCallStarted?.();
+      },
+      onCallEnded: (code, details, metadata) => {
+        result.onCallEnded?.(code, details, metadata);
+        subchannel.unref();
+      },
+    };
+  }
+}
+
 class LiveEndpoints implements experimental.LoadBalancer {
   readonly #helper: experimental.ChannelControlHelper;
   readonly #child: experimental.ChildLoadBalancerHandler;
@@ -40,6 +65,7 @@ class LiveEndpoints implements experimental.LoadBalancer {
             ...("host" in address && { "grpc.ssl_target_name_override": address.host }),
             ...args,
           }),
+        updateState: (state, picker, error) => helper.updateState(state, new HoldingPicker(picker), error),
       }),
     );
   }

@@ -9,6 +9,7 @@ import {
   type ServiceError,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
+import type { Calls } from "./calls.ts";
 import { errorTable, PlatenError, toPlatenError } from "./error.ts";
 import {
   errorCodeTrailer,
@@ -76,8 +77,7 @@ function toServiceError(thrown: unknown, log: Log): ServiceError {
 export interface Shared {
   readonly secure: boolean;
   readonly log: Log;
-  /** Ends each call under way. */
-  readonly calls: Set<(reason: PlatenError) => void>;
+  readonly calls: Calls;
 }
 
 /** Runs one call: `work` answers it, `refuse` ends it with an error. */
@@ -94,14 +94,14 @@ async function run(
         ? new PlatenError("deadline-exceeded", "the caller's deadline has passed")
         : new PlatenError("canceled", "the caller canceled the call"),
     );
-  const cutShort = (reason: PlatenError) => {
-    abort.abort(reason);
-    refuse(toServiceError(reason, log));
-  };
   const peer = call.getPeer();
-  call.once("cancelled", cancel);
-  calls.add(cutShort);
+  let ended = () => {};
   try {
+    ended = calls.begin((reason) => {
+      abort.abort(reason);
+      refuse(toServiceError(reason, log));
+    });
+    call.once("cancelled", cancel);
     await work({
       signal: abort.signal,
       header: (name) => call.metadata.get(name)[0]?.toString(),
@@ -115,7 +115,7 @@ async function run(
   } finally {
     // grpc-js says "cancelled" after each call, also one that ended well.
     call.off("cancelled", cancel);
-    calls.delete(cutShort);
+    ended();
   }
 }
 
@@ -159,6 +159,7 @@ export function bind(
           const messages = handler(call.request, context) as AsyncIterable<object>;
           await writeAll(call, messages, context.signal);
           call.end();
+          await once(call, "finish", { signal: context.signal });
         },
       );
   }

@@ -9,6 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
+import { Calls } from "./calls.ts";
 import { PlatenError } from "./error.ts";
 import { type AnyHandler, bind, type ServiceHandlers, type Shared } from "./handler.ts";
 import { maxMessageBytes, type Service, serviceDefinition } from "./service.ts";
@@ -48,14 +49,14 @@ export interface RunningServer extends AsyncDisposable {
   /** `host:port` as bound. */
   readonly address: string;
   /**
-   * Lets health say NOT_SERVING, takes no new calls, and resolves when those under way have ended. That takes as long as they
-   * do; disposing meanwhile cuts them short.
+   * Lets health say NOT_SERVING, refuses new calls with `unavailable`, and stops when those under way have ended. That takes
+   * as long as they do; disposing meanwhile cuts them short.
    */
   drain(): Promise<void>;
 }
 
-/** The health service; it is told of a drain and then lets go of those who watch, who would wait for ever. */
-function addHealth(server: Server, services: readonly DescService[]): { drain(): void } {
+/** The health service; when it stops it lets go of those who watch, who would wait for ever. */
+function addHealth(server: Server, services: readonly DescService[]): { stop(): void } {
   const names = ["", ...services.map(({ typeName }) => typeName)];
   const health = new HealthImplementation(
     Object.fromEntries(names.map((name) => [name, "SERVING"] as const)),
@@ -74,14 +75,14 @@ function addHealth(server: Server, services: readonly DescService[]): { drain():
   };
   health.addToServer(recorder as Server);
   return {
-    drain: () => {
+    stop: () => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
       for (const call of watchers) call.end();
     },
   };
 }
 
-/** How long callers have to take note when the server is disposed of, milliseconds. */
+/** How long connections have to close in an orderly way when no call is left, milliseconds. */
 const closingMs = 1000;
 
 /** Serves the services with reflection and health. Disposing ends calls under way at once, with `unavailable`. */
@@ -96,11 +97,12 @@ export async function serve(
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 15_000,
   });
+  const calls = new Calls();
   const shared: Shared = {
     // A call's getAuthContext() knows TLS only when the caller had a certificate.
     secure: options.credentials._isSecure(),
     log: options.log ?? ((error) => console.error(error.cause ?? error)),
-    calls: new Set(),
+    calls,
   };
   for (const { service, handlers } of services) {
     const definition = serviceDefinition(service);
@@ -127,19 +129,25 @@ export async function serve(
         : resolve(bound),
     );
   });
-  const shutDown = () => {
-    health.drain();
-    return new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  // Only called when no call is under way: Node cannot ping over a connection that is closing, and grpc-js takes the lack of
+  // an answer to its keepalive for the death of the other side.
+  const close = async () => {
+    const force = setTimeout(() => server.forceShutdown(), closingMs);
+    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+    clearTimeout(force);
   };
   return {
     address: `${options.address.slice(0, options.address.lastIndexOf(":"))}:${port}`,
-    drain: shutDown,
+    drain: async () => {
+      health.stop();
+      await calls.drain();
+      await close();
+    },
     [Symbol.asyncDispose]: async () => {
+      health.stop();
       // Of a connection that is merely cut, grpc-js tells the callers that they canceled.
-      for (const cutShort of shared.calls) cutShort(new PlatenError("unavailable", "the server has stopped"));
-      const force = setTimeout(() => server.forceShutdown(), closingMs);
-      await shutDown();
-      clearTimeout(force);
+      calls.end(new PlatenError("unavailable", "the server has stopped"));
+      await close();
     },
   };
 }

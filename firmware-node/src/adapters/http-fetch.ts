@@ -73,7 +73,11 @@ async function refusalOf(response: IncomingMessage, url: URL): Promise<PlatenErr
 
 function headers(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request.once("response", resolve);
+    request.once("response", (response) => {
+      // Nobody may be reading when the connection breaks: who does is told by the iterator.
+      response.on("error", () => {});
+      resolve(response);
+    });
     // Not once: what fails after the answer is told by the answer's body.
     request.on("error", reject);
     request.end();
@@ -93,14 +97,19 @@ export class HttpFetch implements ResultStore, Disposable {
   }
 
   async get(url: URL, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    signal.throwIfAborted();
     const secure = url.protocol === "https:";
     const hostPort = `${url.hostname}:${url.port || 80}`;
     requireTlsUnlessLoopback(hostPort, secure, this.#options.allowPlaintext, "--allow-plaintext");
     const request = (secure ? httpsRequest : httpRequest)(url, {
       agent: secure ? this.#https : this.#http,
       headers: { authorization: `Bearer ${token}` },
-      signal,
     });
+    // Not the request's own `signal`, and without an error: both can raise it on a socket that nobody listens to any more,
+    // when the answer has come but has not been read.
+    const abort = () => request.destroy();
+    signal.addEventListener("abort", abort);
+    request.once("close", () => signal.removeEventListener("abort", abort));
     let response: IncomingMessage;
     try {
       // A page is held until it is converted, so nothing here limits the wait for headers but the caller's signal.
@@ -109,7 +118,7 @@ export class HttpFetch implements ResultStore, Disposable {
       signal.throwIfAborted();
       throw broken(error, url);
     }
-    // Told to whoever reads the body; an abort after the last byte, or before the first is read, has nobody to be told to.
+    // Told to whoever reads the body; before the first byte is read there is nobody to be told to.
     response.on("error", () => {});
     // A redirect is no answer either: it would take the token elsewhere.
     if (response.statusCode !== 200) throw await refusalOf(response, url);

@@ -63,7 +63,7 @@ const corners = ({ matrix: [a, b, c, d, e, f] }: Placement, { widthPt: w, height
   ].map(([x = 0, y = 0]) => [a * x + c * y + e, b * x + d * y + f].map((v) => Math.round(v * 1e6) / 1e6 + 0));
 
 describe("selectPages", () => {
-  const range = (firstPage: number, lastPage: number) => ({ firstPage, lastPage }) as never;
+  const range = (firstPage: number, lastPage: number) => ({ firstPage, lastPage });
 
   it("takes all pages without ranges, and those of the ranges otherwise", () => {
     expect(selectPages(3, [])).toEqual([1, 2, 3]);

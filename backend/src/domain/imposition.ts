@@ -58,8 +58,11 @@ export interface ImposedSide {
   readonly placements: readonly Placement[];
 }
 
+/** Inclusive, counted from 1. */
+export type Range = Pick<PageRange, "firstPage" | "lastPage">;
+
 /** The pages of the document that page-ranges selects, in order. Throws `ticket-invalid` when it selects none. */
-export function selectPages(pageCount: number, ranges: readonly PageRange[]): number[] {
+export function selectPages(pageCount: number, ranges: readonly Range[]): number[] {
   const pages: number[] = [];
   for (const { firstPage, lastPage } of ranges.length ? ranges : [{ firstPage: 1, lastPage: pageCount }]) {
     for (let page = firstPage; page <= Math.min(lastPage, pageCount); page++) pages.push(page);

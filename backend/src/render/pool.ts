@@ -1,0 +1,148 @@
+/** The worker processes of a converter, shared fairly by the documents that are being converted. */
+import { PlatenError, hasCode } from "@platen/proto";
+import type { Opened, Rendered, WorkReply, WorkRequest } from "./protocol.ts";
+import { cancellation, type WorkerOptions, WorkerProcess } from "./worker-process.ts";
+
+export interface PoolOptions extends WorkerOptions {
+  /** Processes at most; each is started when there is work for it. */
+  readonly workers: number;
+}
+
+/** A worker is replaced after so many requests: pdf.js and Skia keep a little of every document. */
+const maxRequests = 1000;
+
+/** And when, at rest, it still holds this share of what it may. */
+const maxRestingShare = 0.75;
+
+type Success = Opened | Rendered;
+
+interface Task {
+  readonly work: WorkRequest;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly resolve: (reply: Success) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onAbort: () => void;
+}
+
+export class WorkerPool implements AsyncDisposable {
+  readonly #options: PoolOptions;
+  readonly #idle = new Set<WorkerProcess>();
+  readonly #busy = new Set<WorkerProcess>();
+  /** What waits, by document; the document whose turn it is first. */
+  readonly #waiting = new Map<string, Task[]>();
+  #disposed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Has a worker do it when its document's turn comes. Throws what the worker throws, and the codes of the limits; work that
+   * crashes a worker is tried once more on another one, which tells a document that crashes it from an accident.
+   */
+  async run<Reply extends Success>(
+    work: WorkRequest,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Reply> {
+    try {
+      return (await this.#enqueue(work, timeoutMs, signal)) as Reply;
+    } catch (error) {
+      if (!hasCode(error, "conversion-crashed") || this.#disposed) throw error;
+      return (await this.#enqueue(work, timeoutMs, signal)) as Reply;
+    }
+  }
+
+  /** The document is not needed any more. */
+  release(path: string): void {
+    for (const worker of [...this.#idle, ...this.#busy]) worker.close(path);
+  }
+
+  #enqueue(work: WorkRequest, timeoutMs: number, signal: AbortSignal): Promise<Success> {
+    const { promise, resolve, reject } = Promise.withResolvers<Success>();
+    const onAbort = (): void => {
+      this.#forget(task);
+      reject(cancellation(signal));
+    };
+    const task: Task = { work, timeoutMs, signal, resolve, reject, onAbort };
+    if (signal.aborted || this.#disposed) {
+      reject(signal.aborted ? cancellation(signal) : new PlatenError("canceled", "the converter was closed"));
+      return promise;
+    }
+    signal.addEventListener("abort", onAbort, { once: true });
+    const { path } = work.document;
+    this.#waiting.set(path, [...(this.#waiting.get(path) ?? []), task]);
+    this.#dispatch();
+    return promise;
+  }
+
+  #forget(task: Task): void {
+    const { path } = task.work.document;
+    const left = this.#waiting.get(path)?.filter((one) => one !== task) ?? [];
+    if (left.length) this.#waiting.set(path, left);
+    else this.#waiting.delete(path);
+  }
+
+  /** The next task of the document whose turn it is, which goes to the end of the line. */
+  #next(): Task | undefined {
+    const [turn] = this.#waiting;
+    if (!turn) return undefined;
+    const [path, [task, ...rest]] = turn;
+    this.#waiting.delete(path);
+    if (rest.length) this.#waiting.set(path, rest);
+    return task;
+  }
+
+  /** A worker that has the document open, else any idle one, else a new one. */
+  #take(path: string): WorkerProcess {
+    const idle = [...this.#idle].sort(
+      (one, other) => Number(other.documents.has(path)) - Number(one.documents.has(path)),
+    );
+    return idle[0] ?? new WorkerProcess(this.#options);
+  }
+
+  #dispatch(): void {
+    while (this.#busy.size < this.#options.workers) {
+      const task = this.#next();
+      if (!task) return;
+      task.signal.removeEventListener("abort", task.onAbort);
+      const worker = this.#take(task.work.document.path);
+      this.#idle.delete(worker);
+      this.#busy.add(worker);
+      void this.#work(worker, task);
+    }
+  }
+
+  async #work(worker: WorkerProcess, task: Task): Promise<void> {
+    try {
+      task.resolve(succeeded(await worker.request(task.work, task.timeoutMs, task.signal)));
+    } catch (error) {
+      task.reject(error);
+    }
+    const worn =
+      worker.requests >= maxRequests ||
+      (await worker.residentBytes()) > maxRestingShare * this.#options.memoryLimitBytes;
+    if (worn || !worker.isAlive || this.#disposed) await worker.kill();
+    else this.#idle.add(worker);
+    this.#busy.delete(worker);
+    this.#dispatch();
+  }
+
+  /** Kills all workers; what waits or is under way ends with `canceled`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    const closed = new PlatenError("canceled", "the converter was closed");
+    for (const task of [...this.#waiting.values()].flat()) {
+      task.signal.removeEventListener("abort", task.onAbort);
+      task.reject(closed);
+    }
+    this.#waiting.clear();
+    await Promise.all([...this.#idle, ...this.#busy].map((worker) => worker.kill()));
+  }
+}
+
+function succeeded(reply: WorkReply): Success {
+  if (reply.kind === "failed") throw new PlatenError(reply.code, reply.message);
+  return reply;
+}

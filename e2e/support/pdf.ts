@@ -5,21 +5,23 @@ export interface PdfPage {
   readonly heightPt: number;
   /** The page's content stream; font /F1 is Helvetica. */
   readonly content: string;
+  /** More of the page's dictionary, for example `/Rotate 90`. */
+  readonly entries?: string;
 }
 
-/** A PDF 1.4 file of these pages. */
-export function pdf(pages: readonly PdfPage[]): Buffer {
+/** A PDF 1.4 file of these pages; `trailer` is more of the trailer's dictionary, for example `/Encrypt << … >>`. */
+export function pdf(pages: readonly PdfPage[], trailer = ""): Buffer {
   const objects: string[] = [];
   const pageNumberOf = (index: number): number => 4 + index * 2;
   objects[1] = "<< /Type /Catalog /Pages 2 0 R >>";
   const kids = pages.map((_, index) => `${pageNumberOf(index)} 0 R`).join(" ");
   objects[2] = `<< /Type /Pages /Count ${pages.length} /Kids [${kids}] >>`;
   objects[3] = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>";
-  pages.forEach(({ widthPt, heightPt, content }, index) => {
+  pages.forEach(({ widthPt, heightPt, content, entries = "" }, index) => {
     const number = pageNumberOf(index);
     objects[number] =
       `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${widthPt} ${heightPt}] /Contents ${number + 1} 0 R ` +
-      `/Resources << /Font << /F1 3 0 R >> >> >>`;
+      `/Resources << /Font << /F1 3 0 R >> >> ${entries} >>`;
     objects[number + 1] = `<< /Length ${content.length} >>\nstream\n${content}\nendstream`;
   });
   let text = "%PDF-1.4\n";
@@ -33,7 +35,7 @@ export function pdf(pages: readonly PdfPage[]): Buffer {
     .slice(1);
   const xref = text.length;
   text += `xref\n0 ${objects.length}\n0000000000 65535 f \n${entries.join("")}`;
-  text += `trailer\n<< /Size ${objects.length} /Root 1 0 R >>\nstartxref\n${xref}\n%%EOF\n`;
+  text += `trailer\n<< /Size ${objects.length} /Root 1 0 R ${trailer} >>\nstartxref\n${xref}\n%%EOF\n`;
   return Buffer.from(text, "latin1");
 }
 

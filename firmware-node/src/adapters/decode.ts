@@ -3,11 +3,15 @@ import { type Band, BandContent, BandEncoding, PlatenError } from "@platen/proto
 import sharp, { type Metadata } from "sharp";
 import type { BandDecoder } from "../ports/band-decoder.ts";
 
+/** How the files of each encoding begin. Nothing else is shown to libvips, which reads a great many formats. */
+const signatures: ReadonlyMap<BandEncoding, Uint8Array> = new Map([
+  [BandEncoding.JPEG, Uint8Array.of(0xff, 0xd8, 0xff)],
+  [BandEncoding.PNG, Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)],
+]);
+
 /** Why what the header says is not the band, or undefined. */
 function objection(header: Metadata, band: Band, widthPx: number): string | undefined {
-  const format = band.encoding === BandEncoding.JPEG ? "jpeg" : "png";
   const color = band.content === BandContent.COLOR;
-  if (header.format !== format) return `the data are ${header.format}, not ${format}`;
   if (header.width !== widthPx || header.height !== band.rowsPx) {
     return `the data have ${header.width} × ${header.height} pixels, not ${widthPx} × ${band.rowsPx}`;
   }
@@ -24,6 +28,9 @@ export const sharpDecoder: BandDecoder = {
       throw new PlatenError("page-invalid", `band at row ${band.yPx}: ${what}`, { cause });
     };
     const color = band.content === BandContent.COLOR;
+    const signature = signatures.get(band.encoding);
+    if (!signature?.every((byte, i) => band.data[i] === byte))
+      refuse("the data are not what their encoding says");
     const limitInputPixels = widthPx * band.rowsPx;
     // The page is in sRGB by contract; a profile inside would only change its numbers.
     const image = sharp(band.data, { failOn: "warning", limitInputPixels, ignoreIcc: true });

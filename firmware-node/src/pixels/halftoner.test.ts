@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { naiveFloydSteinberg } from "../testing/naive-halftone.ts";
 import { type BandKind, type Colorant, makeHalftoner, type ScreenName } from "./halftoner.ts";
@@ -74,7 +74,7 @@ const arbitraryPage = fc
   .record({ width: fc.integer({ min: 1, max: 37 }), height: fc.integer({ min: 1, max: 17 }) })
   .chain(({ width, height }) => {
     const channel = fc.oneof(fc.constantFrom(0, 1, 127, 128, 254, 255), fc.integer({ min: 0, max: 255 }));
-    const white = fc.constant([255, 255, 255]);
+    const white = fc.constant<number[]>([255, 255, 255]);
     const grey = channel.map((v) => [v, v, v]);
     const color = fc.tuple(channel, channel, channel);
     const rowOf = (pixel: fc.Arbitrary<number[]>) => fc.array(pixel, { minLength: width, maxLength: width });

@@ -27,9 +27,7 @@ function inksOf(r: number, g: number, b: number): (number | undefined)[] {
 /** Dots of black, cyan, magenta, yellow, one byte a dot, of a page of sRGB. */
 export function naiveFloydSteinberg(rgb: Uint8Array, width: number, height: number): Uint8Array[] {
   const dots = [0, 1, 2, 3].map(() => new Uint8Array(width * height));
-  const errors = [0, 1, 2, 3].map(() =>
-    Array.from({ length: height + 1 }, () => new Array<number>(width).fill(0)),
-  );
+  const errors = [0, 1, 2, 3].map(() => Array.from({ length: height + 1 }, () => new Float64Array(width)));
   const spread = (plane: number, x: number, y: number, amount: number): void => {
     if (x >= 0 && x < width) errors[plane]![y]![x]! += amount;
   };

@@ -1,0 +1,33 @@
+/** What should lie on a sheet, and what does. */
+import type { StackedSheet } from "@platen/hw";
+import { makeHalftoner, type ScreenName } from "../pixels/halftoner.ts";
+import type { TestPage } from "./pages.ts";
+
+/** Planes by colorant, hexadecimal. */
+export type Dots = Readonly<Record<string, string>>;
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+/** The planes that the kernel makes of the whole page at once. */
+export function dotsOfPage(
+  page: TestPage,
+  inks: "k" | "cmyk" = "cmyk",
+  screen: ScreenName = "floyd-steinberg",
+): Dots {
+  const halftoner = makeHalftoner(screen, page.widthPx, inks);
+  const blank = hex(new Uint8Array(halftoner.strideBytes * page.heightPx));
+  const planes = halftoner.band("color", page.rgb, page.heightPx);
+  const colorants = inks === "k" ? ["black"] : ["cyan", "magenta", "yellow", "black"];
+  return Object.fromEntries(
+    colorants.map((colorant) => {
+      const plane = planes.find((one) => one.colorant === colorant);
+      return [colorant, plane ? hex(plane.bits) : blank];
+    }),
+  );
+}
+
+/** The planes of each side of a stacked sheet, front first. */
+export const dotsOfSheet = (sheet: StackedSheet): Dots[] =>
+  sheet.sides.map(({ planes }) =>
+    Object.fromEntries([...planes].map(([colorant, bits]) => [colorant, hex(bits)])),
+  );

@@ -1,0 +1,89 @@
+/** A result store over real HTTP, which can be told to misbehave. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
+import { type JobTicketSchema, MetafileSchema } from "@platen/proto";
+import { bodyOf, type TestPage } from "./pages.ts";
+
+export const testToken = "token-of-the-session";
+
+/** Answers a request in place of the server. Resolves to true when it has. */
+export type Interception = (request: IncomingMessage, response: ServerResponse) => Promise<boolean> | boolean;
+
+export interface ResultServerOptions {
+  readonly pages: readonly TestPage[];
+  readonly printerId?: string;
+  readonly ticket?: MessageInitShape<typeof JobTicketSchema>;
+  readonly resolutionDpi?: number;
+  readonly intercept?: Interception;
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+}
+
+export interface ResultServer extends AsyncDisposable {
+  /** Where the metafile of a job lies; every job has the same pages. */
+  metafileUrl(jobId: string): string;
+  /** Paths that were asked for with the right token, in order. */
+  readonly requests: readonly string[];
+}
+
+export async function startResultServer(options: ResultServerOptions): Promise<ResultServer> {
+  const { pages, printerId = "printer-1", ticket = {}, resolutionDpi = 300, intercept } = options;
+  const requests: string[] = [];
+  let origin = "";
+
+  const metafile = (jobId: string) =>
+    toJsonString(
+      MetafileSchema,
+      create(MetafileSchema, {
+        identificationId: "id-1",
+        session: { jobId, printerId },
+        jobName: "a test",
+        ticket: { media: "iso_a4_210x297mm", ...ticket },
+        mediaWidthUm: 210_000,
+        mediaHeightUm: 297_000,
+        resolutionDpi,
+        pages: pages.map(({ widthPx, heightPx }, i) => ({
+          pageNumber: i + 1,
+          url: `${origin}/pages/${i + 1}`,
+          widthPx,
+          heightPx,
+        })),
+      }),
+    );
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.headers.authorization !== `Bearer ${testToken}`) {
+      response
+        .writeHead(404)
+        .end(JSON.stringify({ code: "identification-unknown", message: "bad identification id" }));
+      return;
+    }
+    requests.push(request.url ?? "");
+    if (await intercept?.(request, response)) return;
+    const jobId = /^\/metafiles\/(.+)$/.exec(request.url ?? "")?.[1];
+    if (jobId !== undefined) {
+      response.end(metafile(jobId));
+      return;
+    }
+    const page = pages[Number(/^\/pages\/(\d+)$/.exec(request.url ?? "")?.[1]) - 1];
+    if (page) response.end(bodyOf(page.bands));
+    else response.writeHead(404).end();
+  };
+
+  const listener = (request: IncomingMessage, response: ServerResponse) => void answer(request, response);
+  const server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  origin = `${options.tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    metafileUrl: (jobId) => `${origin}/metafiles/${jobId}`,
+    requests,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}

@@ -96,11 +96,10 @@ ${exitCodeHelp}`,
       };
       await withIntake(options, (intake) =>
         reporting(options, async (reporter) => {
-          const startedMs = performance.now();
           const job = await submit(intake, submission, signal);
           if (options.watch) {
             reporter.submitted(job);
-            finish(exitCodeOfJobs([await follow(intake, job, { reporter, signal, startedMs })]));
+            finish(exitCodeOfJobs([await follow(intake, job, { reporter, signal })]));
           } else if (options.json) reporter.submitted(job);
           else process.stdout.write(`${job.jobId}\n`);
         }),
@@ -125,8 +124,7 @@ function addWatch(program: Command, finish: Finish): void {
         reporting(options, async (reporter) => {
           const { job } = await intake.getJob({ jobId }, { signal, timeoutMs: callTimeoutMs });
           reporter.submitted(job!);
-          const startedMs = performance.now();
-          finish(exitCodeOfJobs([await follow(intake, job!, { reporter, signal, startedMs })]));
+          finish(exitCodeOfJobs([await follow(intake, job!, { reporter, signal })]));
         }),
       ),
     ),
@@ -155,11 +153,17 @@ function addCancel(program: Command): void {
   addServerOptions(command).action((jobIds: string[], options: CancelOptions) =>
     withIntake(options, async (intake) => {
       const { message = "" } = options;
-      for (const jobId of jobIds) {
-        const { job } = await intake.cancelJob({ jobId, message }, { timeoutMs: callTimeoutMs });
-        if (options.json) writeJson(process.stdout, toJson(JobSchema, job!) as object);
-        else process.stdout.write(`${jobId}: ${stateName(job!.state)}\n`);
+      const answers = await Promise.allSettled(
+        jobIds.map((jobId) => intake.cancelJob({ jobId, message }, { timeoutMs: callTimeoutMs })),
+      );
+      for (const answer of answers) {
+        if (answer.status === "rejected") continue;
+        const job = answer.value.job!;
+        if (options.json) writeJson(process.stdout, toJson(JobSchema, job) as object);
+        else process.stdout.write(`${job.jobId}: ${stateName(job.state)}\n`);
       }
+      const refusal = answers.find((answer) => answer.status === "rejected");
+      if (refusal) throw refusal.reason;
     }),
   );
 }
@@ -177,7 +181,7 @@ function parseStates(text: string): JobState[] {
   return text.split(",").map((name) => {
     const state = listedStates.find((one) => stateName(one) === name.trim());
     if (state !== undefined) return state;
-    throw new InvalidArgumentError(`It must be of ${listedStates.map(stateName).join(", ")}.`);
+    throw new InvalidArgumentError(`Each must be one of ${listedStates.map(stateName).join(", ")}.`);
   });
 }
 

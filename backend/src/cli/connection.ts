@@ -69,9 +69,10 @@ export async function withIntake<T>(
     return await action(connection.client(IntakeService));
   } catch (error) {
     if (!hasCode(error, "unavailable")) throw error;
+    const why = error.message.replaceAll(/^.*Last error: (Error: )?|\. Resolution note: *$/g, "");
     throw new PlatenError(
       "unavailable",
-      `cannot reach the server at ${server}: is it running ("platen serve"), and is --server right? (${error.message})`,
+      `cannot reach the server at ${server} (${why}): is it running, and is --server right?`,
       { cause: error },
     );
   }

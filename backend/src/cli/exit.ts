@@ -58,6 +58,7 @@ export function errorText(thrown: unknown, verbose: boolean): string | undefined
   if (thrown instanceof CommanderError) return undefined;
   const error = toPlatenError(thrown);
   if (verbose) return `platen: ${error.code}: ${withCauses(error)}`;
+  if (error.code === "canceled") return "platen: interrupted";
   return `platen: ${error.message.replaceAll(/\s*\n\s*/g, "; ")}`;
 }
 

@@ -116,8 +116,8 @@ function events(intake: IntakeClient, jobId: string, signal: AbortSignal): Async
 export interface FollowOptions {
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
-  /** When following began, by `performance.now()`. */
-  readonly startedMs: number;
+  /** From when on time is counted, milliseconds since 1970; default: when the job was made, by the server's clock. */
+  readonly startedMs?: number;
   /** Where the sheets lie. */
   readonly sheets?: (job: Progress) => string | undefined;
 }
@@ -127,7 +127,7 @@ export async function follow(intake: IntakeClient, job: Job, options: FollowOpti
   const { reporter, signal, startedMs, sheets } = options;
   let progress = startProgress(job, startedMs);
   for await (const event of events(intake, job.jobId, signal)) {
-    progress = advance(progress, event, performance.now());
+    progress = advance(progress, event);
     reporter.event(progress, event);
     if (event.kind === JobEventKind.ENDED) break;
   }

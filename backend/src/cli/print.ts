@@ -7,11 +7,11 @@ import { type Job, type JobState, JobTicketSchema, type PlatenError } from "@pla
 import { type Command, Option } from "commander";
 import { validateTicket } from "../domain/ticket.ts";
 import { addOutputOptions, type Finish, reporting } from "./client-commands.ts";
-import { callTimeoutMs } from "./connection.ts";
+import { callTimeoutMs, type IntakeClient } from "./connection.ts";
 import { errorText, exitCodeHelp, exitCodeOfJobs } from "./exit.ts";
 import { follow, parseSource, type Source, submit } from "./follow.ts";
 import { interruptible } from "./interrupt.ts";
-import { type LocalSystem, startLocalSystem } from "./local-system.ts";
+import { type LocalSystem, rejectOnAbort, startLocalSystem } from "./local-system.ts";
 import type { Progress } from "./progress.ts";
 import type { OutputOptions, Reporter } from "./reporter.ts";
 import { addTicketOptions, ticketOf, type TicketInit, type TicketOptions } from "./ticket-options.ts";
@@ -103,6 +103,7 @@ async function printOut(
   });
 }
 
+/** Submits all, and resolves to how they ended. */
 async function printAll(
   system: LocalSystem,
   printout: Printout,
@@ -111,16 +112,20 @@ async function printAll(
 ): Promise<JobState[]> {
   const { ticket, jobName } = printout;
   const { intake, printerId } = system;
+  // Ctrl-C does not end the following: the jobs come to their end, canceled, and are seen to.
+  const patience = new AbortController();
   const jobs: Job[] = [];
   const ends: Promise<JobState>[] = [];
+  const interrupted = rejectOnAbort(signal).catch(() => cancelAll(intake, jobs, reporter, patience));
   let refusal: unknown;
   try {
     for (const source of printout.sources) {
-      const startedMs = performance.now();
+      const startedMs = Date.now();
       const job = await submit(intake, { source, printerId, ticket, jobName }, signal);
       jobs.push(job);
       reporter.submitted(job);
-      const end = follow(intake, job, { reporter, signal, startedMs, sheets: (of) => sheetsOf(system, of) });
+      const sheets = (of: Progress) => sheetsOf(system, of);
+      const end = follow(intake, job, { reporter, signal: patience.signal, startedMs, sheets });
       end.catch(() => {});
       ends.push(end);
     }
@@ -128,28 +133,30 @@ async function printAll(
     // What was accepted before is printed all the same.
     refusal = error;
   }
-  try {
-    const states = await Promise.all(ends);
-    if (refusal !== undefined) throw refusal;
-    return states;
-  } catch (error) {
-    if (signal.aborted) await cancelAll(system, jobs, reporter);
-    throw error;
-  }
+  const states = await Promise.all(ends);
+  if (signal.aborted) await interrupted;
+  signal.throwIfAborted();
+  if (refusal !== undefined) throw refusal;
+  return states;
+}
+
+/** Ctrl-C: ends the jobs as a user's cancel does, so that the printer throws out the sheet in it. */
+async function cancelAll(
+  intake: IntakeClient,
+  jobs: readonly Job[],
+  reporter: Reporter,
+  patience: AbortController,
+): Promise<void> {
+  reporter.note("canceling");
+  const timer = setTimeout(() => patience.abort(), cancelTimeoutMs);
+  timer.unref();
+  const message = "interrupted";
+  await Promise.allSettled(
+    jobs.map(({ jobId }) => intake.cancelJob({ jobId, message }, { timeoutMs: callTimeoutMs })),
+  );
 }
 
 function sheetsOf(system: LocalSystem, { jobId, sheets }: Progress): string | undefined {
   const dir = system.sheetsOf(jobId);
   return sheets > 0 && existsSync(dir) ? relative(process.cwd(), dir) || "." : undefined;
-}
-
-/** Ctrl-C: ends the jobs as a user's cancel does, so that the printer throws out the sheet in it. */
-async function cancelAll({ intake }: LocalSystem, jobs: readonly Job[], reporter: Reporter): Promise<void> {
-  reporter.note("canceling");
-  const signal = AbortSignal.timeout(cancelTimeoutMs);
-  const canceled = jobs.map(async ({ jobId }) => {
-    const { job } = await intake.cancelJob({ jobId, message: "interrupted" }, { timeoutMs: callTimeoutMs });
-    await follow(intake, job!, { reporter, signal, startedMs: performance.now() });
-  });
-  await Promise.allSettled(canceled);
 }

@@ -1,4 +1,5 @@
 /** What a watched job has come to, told by its events. Pure. */
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Job, type JobEvent, JobEventKind, type JobState } from "@platen/proto";
 
 /** What one executor did for a job. */
@@ -23,12 +24,16 @@ export interface Progress {
   readonly sheets: number;
   /** By executor id, in the order in which they came. */
   readonly work: ReadonlyMap<string, Work>;
+  /** By the server's clock, milliseconds since 1970, as all times here. */
   readonly startedMs: number;
   readonly firstPageMs: number | undefined;
   readonly endedMs: number | undefined;
 }
 
-export const startProgress = (job: Job, startedMs: number): Progress => ({
+const msOf = (time: JobEvent["time"]): number => (time ? timestampMs(time) : 0);
+
+/** `startedMs`: from when on time is counted; default: when the job was made. */
+export const startProgress = (job: Job, startedMs = msOf(job.createTime)): Progress => ({
   jobId: job.jobId,
   name: job.jobName,
   state: job.state,
@@ -42,10 +47,10 @@ export const startProgress = (job: Job, startedMs: number): Progress => ({
   work: new Map(),
   startedMs,
   firstPageMs: undefined,
-  endedMs: undefined,
+  endedMs: job.endTime && msOf(job.endTime),
 });
 
-export const advance = (progress: Progress, event: JobEvent, nowMs: number): Progress => ({
+export const advance = (progress: Progress, event: JobEvent): Progress => ({
   ...progress,
   state: event.state,
   message: event.message,
@@ -55,8 +60,8 @@ export const advance = (progress: Progress, event: JobEvent, nowMs: number): Pro
   printed: event.impressionsCompleted,
   sheets: event.mediaSheetsCompleted,
   work: workAfter(progress.work, event),
-  firstPageMs: progress.firstPageMs ?? (event.impressionsCompleted > 0 ? nowMs : undefined),
-  endedMs: event.kind === JobEventKind.ENDED ? nowMs : progress.endedMs,
+  firstPageMs: progress.firstPageMs ?? (event.impressionsCompleted > 0 ? msOf(event.time) : undefined),
+  endedMs: event.kind === JobEventKind.ENDED ? msOf(event.time) : progress.endedMs,
 });
 
 const noWork: Work = { token: false, download: false, pages: 0 };

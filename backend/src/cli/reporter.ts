@@ -51,7 +51,7 @@ export const writeJson = (output: Pick<Output, "write">, value: object): void =>
 function jsonReporter(output: Output): Reporter {
   return {
     ...quietReporter,
-    submitted: (job) => writeJson(output, { type: "submitted", job: toJson(JobSchema, job) }),
+    submitted: (job) => writeJson(output, { type: "job", job: toJson(JobSchema, job) }),
     event: ({ jobId }, event) =>
       writeJson(output, { type: "event", jobId, event: toJson(JobEventSchema, event) }),
     ended: (progress, { sheets }) => {
@@ -134,8 +134,10 @@ function eventText(progress: Progress, { kind, message, executorId, state }: Job
       return `printed ${printed} of ${impressions * copies}`;
     case JobEventKind.PRINTER_STATE_CHANGED:
       return `${stateName(state)}${message ? `: ${message}` : ""}`;
-    default:
-      return `${kindTexts[kind] ?? `event ${kind}`}${by}${message ? `: ${message}` : ""}`;
+    default: {
+      const text = kindTexts[kind] ?? `event ${kind}`;
+      return `${text}${by}${message && message !== text ? `: ${message}` : ""}`;
+    }
   }
 }
 

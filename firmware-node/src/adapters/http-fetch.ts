@@ -29,10 +29,23 @@ const keepAliveProbeMs = 15_000;
 /** Statuses that another attempt may get over, where the server does not say what it is. */
 const passing = new Set([408, 429, 502, 503, 504]);
 
-/** What went wrong on the way: another attempt may get over it. */
+/** What OpenSSL and node call a certificate that does not hold. */
+const certificateCodes = /^(ERR_TLS_|CERT_|UNABLE_TO_|.*SELF_SIGNED_CERT)/;
+
+/** What went wrong on the way: another attempt may get over it, unless it is the other side's certificate. */
 function broken(error: unknown, url: URL): PlatenError {
   if (error instanceof PlatenError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  if (certificateCodes.test(code)) {
+    const cure = "give the authority it comes from with --tls-ca";
+    return new PlatenError(
+      "unauthenticated",
+      `the certificate of ${url.host} is not trusted (${message}): ${cure}`,
+      {
+        cause: error,
+      },
+    );
+  }
   return new PlatenError("unavailable", `${url.host} does not answer: ${message || code}`, { cause: error });
 }
 

@@ -315,7 +315,7 @@ async function startFront(shared: Shared, plays: (role: Role) => boolean): Promi
   shared.draining.push(() => {
     draining.abort();
     // Conversions may last: whoever instructed them comes again elsewhere, and they go on.
-    return Promise.race([server.drain(), delay(frontGraceMs)]);
+    return Promise.race([server.drain(), delay(frontGraceMs, undefined, { ref: false })]);
   });
   const advertised = config.advertise ?? server.address;
   if (plays("instructors")) await announce(shared, "instructors", processId(), advertised);

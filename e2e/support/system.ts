@@ -185,7 +185,9 @@ export async function distributedSystem(settings: Partial<BackendConfig> = {}): 
       .flatMap((role) => [role, role])
       .map(async (role) => ({ ...(await startProcess({ ...all, roles: [role] }, dir)), role })),
   );
-  for (const one of processes) stack.use(one);
+  stack.defer(async () => {
+    await Promise.all(processes.map((one) => one[Symbol.asyncDispose]()));
+  });
   const addressOf = (role: Role): string => processes.find((one) => one.role === role)!.ready.grpcAddress;
   const storage: StorageConfig = {
     kind: "nats",

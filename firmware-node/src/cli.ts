@@ -11,7 +11,7 @@ import {
 } from "@platen/proto";
 import { Command, CommanderError, Option } from "commander";
 import { type PrinterConfig, parsePrinterConfig, printerConfigSchema } from "./config.ts";
-import { type PrinterEvent, startPrinter } from "./start.ts";
+import type { PrinterEvent } from "./start.ts";
 import { version } from "./version.ts";
 
 type Settings = Record<string, unknown>;
@@ -159,6 +159,8 @@ async function work(flags: Settings): Promise<void> {
     if (line !== undefined) say(json ? line : `platen-printer: ${line}`);
   };
   const stop = interrupted();
+  // Help and mistakes need nothing of it, and come quicker without.
+  const { startPrinter } = await import("./start.ts");
   await using printer = await startPrinter(config, { onEvent });
   await Promise.race([stop, printer.failed]);
   say(json ? JSON.stringify({ event: "stopping" }) : "platen-printer: stopping");

@@ -18,3 +18,6 @@ export async function makeCertificate(): Promise<{ cert: Buffer; key: Buffer }> 
   });
   return { cert: Buffer.from(made.cert), key: Buffer.from(made.private) };
 }
+
+/** The same place by its name: TLS asks for names, not addresses (RFC 6066). */
+export const onLocalhost = (address: string): string => address.replace("127.0.0.1", "localhost");

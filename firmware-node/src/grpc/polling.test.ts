@@ -1,0 +1,306 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { EngineModel, type EngineModelOptions } from "@platen/hw";
+import {
+  JobState,
+  JobStateReason,
+  PlatenError,
+  pollKeyOf,
+  PrinterMode,
+  PrinterState,
+  PrintInstructionSchema,
+} from "@platen/proto";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { SimulatedEngine } from "../adapters/simulated-engine.ts";
+import type { PrinterSettings } from "../config.ts";
+import { type PrinterEvent, startPrinter } from "../start.ts";
+import { makeCertificate, onLocalhost } from "../testing/certificates.ts";
+import { makePage } from "../testing/pages.ts";
+import {
+  type ResultServer,
+  type ResultServerOptions,
+  startResultServer,
+  testToken,
+} from "../testing/result-server.ts";
+import { TestBackend } from "../testing/test-backend.ts";
+
+let resources: AsyncDisposableStack;
+let stateDir: string;
+let backend: TestBackend;
+
+beforeEach(async () => {
+  resources = new AsyncDisposableStack();
+  stateDir = await mkdtemp(join(tmpdir(), "platen-state-"));
+  resources.defer(() => rm(stateDir, { recursive: true }));
+  backend = resources.use(new TestBackend());
+});
+afterEach(() => resources.disposeAsync());
+
+const ended = ({ state }: { state: JobState }): boolean => state >= JobState.CANCELED;
+
+async function serveResults(options: Partial<ResultServerOptions> = {}): Promise<ResultServer> {
+  return resources.use(
+    await startResultServer({ pages: [await makePage(1), await makePage(2)], ...options }),
+  );
+}
+
+const instruction = (results: ResultServer, jobId = "job-1", mediaSheetsCompleted = 0) =>
+  create(PrintInstructionSchema, {
+    session: { jobId, printerId: "printer-1" },
+    identificationId: "id-1",
+    metafileUrl: results.metafileUrl(jobId),
+    token: testToken,
+    mediaSheetsCompleted,
+  });
+
+/** A printer in polling mode with a simulated engine, whose key is kept in `stateDir`. */
+async function start(
+  settings: Partial<PrinterSettings> & { backend: string },
+  engine: EngineModelOptions = {},
+) {
+  const model = new EngineModel({ keepSheets: true, ...engine });
+  const events: PrinterEvent[] = [];
+  const driver = new SimulatedEngine(model, {
+    makeAndModel: "test engine",
+    colorants: model.inks,
+    resolutionsDpi: [300],
+    duplex: true,
+  });
+  const printer = resources.use(
+    await startPrinter(
+      { printerId: "printer-1", stateDir, mode: "poll", ...settings },
+      { driver, onEvent: (event) => events.push(event) },
+    ),
+  );
+  return { printer, model, events };
+}
+
+test("registers with what it can do, and keeps the key it is given where nobody else can read it", async () => {
+  const address = await backend.listen();
+  const first = await start({ backend: address, enrolmentKey: "enrolment", marginUm: 3000 });
+  await first.printer.registered;
+  expect(backend.registrations[0]).toMatchObject({
+    printerId: "printer-1",
+    mode: PrinterMode.POLL,
+    address: "",
+    enrolmentKey: "enrolment",
+    printerKey: "",
+    capabilities: {
+      makeAndModel: "test engine",
+      colorSupported: true,
+      resolutionsDpi: [300],
+      resolutionDefaultDpi: 300,
+      mediaDefault: "iso_a4_210x297mm",
+      marginLeftUm: 3000,
+    },
+    status: { state: PrinterState.IDLE },
+  });
+  const file = join(stateDir, "printer-1.json");
+  expect(JSON.parse(await readFile(file, "utf8"))).toEqual({ printerKey: "key-1" });
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  await first.printer[Symbol.asyncDispose]();
+
+  const second = await start({ backend: address });
+  await second.printer.registered;
+  expect(backend.registrations.at(-1)!.printerKey).toBe("key-1");
+  expect(backend.printerKey).toBe("key-1");
+});
+
+test("[0112]: takes what is ready, prints it in order, and reports each to its end", async () => {
+  const results = await serveResults();
+  const { model } = await start({ backend: await backend.listen() });
+  for (const jobId of ["job-1", "job-2"]) backend.offer(instruction(results, jobId));
+  for (const jobId of ["job-1", "job-2"]) {
+    const end = await backend.reported(jobId, ended);
+    expect(end).toMatchObject({ state: JobState.COMPLETED, mediaSheetsCompleted: 2 });
+    const sequences = backend.reports
+      .filter((one) => one.session?.jobId === jobId)
+      .map(({ sequence }) => sequence);
+    expect(sequences).toEqual([...sequences].sort((a, b) => Number(a - b)));
+  }
+  expect(model.sheets.map(({ jobId }) => jobId)).toEqual(["job-1", "job-1", "job-2", "job-2"]);
+  expect(backend.fetches.map(({ jobId }) => jobId)).toEqual(["job-1", "job-2"]);
+});
+
+test("names the jobs it holds in its polls, and says what it does", async () => {
+  const results = await serveResults({ intercept: () => new Promise(() => {}) });
+  await start({ backend: await backend.listen() });
+  backend.offer(instruction(results));
+  await backend.until(() => backend.polls.some(({ request }) => request.heldJobIds.includes("job-1")));
+  const { request } = backend.polls.at(-1)!;
+  expect(request.status).toMatchObject({
+    state: PrinterState.PROCESSING,
+    currentJobId: "job-1",
+    heldJobs: 1,
+  });
+});
+
+describe("a user's cancel", () => {
+  const waiting = async () => {
+    const results = await serveResults({ intercept: () => new Promise(() => {}) });
+    const started = await start({ backend: await backend.listen() });
+    backend.offer(instruction(results));
+    await backend.until(() => backend.polls.some(({ request }) => request.heldJobIds.includes("job-1")));
+    return started;
+  };
+
+  test("is hinted at by a poll, and asked about before it is done", async () => {
+    await waiting();
+    backend.cancels.add("job-1");
+    backend.cancelHints.add("job-1");
+    backend.nudge();
+    expect(await backend.reported("job-1", ended)).toMatchObject({
+      state: JobState.CANCELED,
+      stateReasons: [JobStateReason.JOB_CANCELED_BY_USER],
+    });
+  });
+
+  test("is not done on the word of a poll alone", async () => {
+    const { printer } = await waiting();
+    const before = backend.reports.length;
+    backend.cancelHints.add("job-1");
+    backend.nudge();
+    await backend.until(() => backend.reports.length > before + 1);
+    expect(printer.printer.print("job-1")!.state).toBe(JobState.PROCESSING);
+  });
+
+  test("comes with the answer to a report", async () => {
+    const results = await serveResults({ ticket: { copies: 900 } });
+    backend.cancels.add("job-1");
+    await start({ backend: await backend.listen() });
+    backend.offer(instruction(results));
+    const end = await backend.reported("job-1", ended);
+    expect(end.stateReasons).toEqual([JobStateReason.JOB_CANCELED_BY_USER]);
+  });
+});
+
+describe("a backend that goes away", () => {
+  test("while a job prints: the job goes on, and its end is reported when the backend is back", async () => {
+    const opened = Promise.withResolvers<void>();
+    const results = await serveResults({
+      intercept: async ({ url }) => {
+        if (url === "/pages/2") await opened.promise;
+        return false;
+      },
+    });
+    const address = await backend.listen();
+    const { printer, model, events } = await start({ backend: address });
+    backend.offer(instruction(results));
+    await backend.reported("job-1", ({ mediaSheetsCompleted }) => mediaSheetsCompleted === 1);
+    await backend.stop();
+    opened.resolve();
+    for await (const status of printer.printer.watch("job-1", new AbortController().signal)) {
+      if (ended(status)) expect(status.state).toBe(JobState.COMPLETED);
+    }
+    expect(model.counts.stacked).toBe(2);
+    await backend.listen(address);
+    expect(await backend.reported("job-1", ended)).toMatchObject({
+      state: JobState.COMPLETED,
+      mediaSheetsCompleted: 2,
+    });
+    expect(events.map(({ kind }) => kind)).toContain("backend-unreachable");
+  });
+
+  test("before the printer starts: it registers when the backend is there", async () => {
+    const address = await backend.listen();
+    await backend.stop();
+    const { printer } = await start({ backend: address });
+    await backend.listen(address);
+    await printer.registered;
+  });
+
+  test("and comes back without its memory: the printer registers again, and prints", async () => {
+    const results = await serveResults();
+    const { printer } = await start({ backend: await backend.listen() });
+    await printer.registered;
+    backend.printerKey = "another";
+    backend.offer(instruction(results));
+    expect((await backend.reported("job-1", ended)).state).toBe(JobState.COMPLETED);
+    expect(backend.registrations.length).toBeGreaterThan(1);
+  });
+});
+
+test("a backend that refuses the printer ends it, with its reason", async () => {
+  backend.refusal = new PlatenError("printer-taken", "a printer of this name is registered already");
+  const { printer } = await start({ backend: await backend.listen() });
+  await expect(printer.failed).rejects.toMatchObject({ code: "printer-taken" });
+  await expect(printer.registered).rejects.toMatchObject({ code: "printer-taken" });
+});
+
+test("a key file that cannot be read ends it too", async () => {
+  await writeFile(join(stateDir, "printer-1.json"), "{");
+  const { printer } = await start({ backend: await backend.listen() });
+  await expect(printer.failed).rejects.toMatchObject({ code: "configuration" });
+});
+
+test("an instruction that makes no sense is reported as aborted, and the next one prints", async () => {
+  const results = await serveResults();
+  const { events } = await start({ backend: await backend.listen() });
+  backend.offer(create(PrintInstructionSchema, { ...instruction(results), token: "" }));
+  expect(await backend.reported("job-1", ended)).toMatchObject({
+    state: JobState.ABORTED,
+    errorCode: "invalid-argument",
+  });
+  backend.offer(instruction(results, "job-2"));
+  expect((await backend.reported("job-2", ended)).state).toBe(JobState.COMPLETED);
+  expect(events.map(({ kind }) => kind)).toContain("refused");
+});
+
+test("switched off in the middle of a job it says so, and goes on with the next sheet when it is back", async () => {
+  const held = { on: true };
+  const results = await serveResults({
+    intercept: ({ url }) => (url === "/pages/2" && held.on ? new Promise(() => {}) : false),
+  });
+  const address = await backend.listen();
+  const first = await start({ backend: address });
+  backend.offer(instruction(results));
+  await backend.reported("job-1", ({ mediaSheetsCompleted }) => mediaSheetsCompleted === 1);
+  await first.printer[Symbol.asyncDispose]();
+  expect(backend.reports.at(-1)).toMatchObject({
+    state: JobState.PROCESSING_STOPPED,
+    stateReasons: [JobStateReason.PRINTER_STOPPED],
+    mediaSheetsCompleted: 1,
+  });
+  held.on = false;
+  backend.offer(instruction(results, "job-1", 1));
+  const second = await start({ backend: address });
+  expect(await backend.reported("job-1", ended)).toMatchObject({
+    state: JobState.COMPLETED,
+    mediaSheetsCompleted: 2,
+  });
+  expect(second.model.sheets.map(({ sheetNumber }) => sheetNumber)).toEqual([2]);
+});
+
+describe("[0112] with two targets", () => {
+  test("polls without TLS and without the key; registers, fetches and reports over TLS", async () => {
+    const tls = await makeCertificate();
+    const tlsCa = join(stateDir, "ca.pem");
+    await writeFile(tlsCa, tls.cert);
+    const results = await serveResults({ tls });
+    const secure = onLocalhost(await backend.listen("127.0.0.1:0", tls));
+    const plain = await backend.listen();
+    await start({ backend: secure, pollBackend: plain, tlsCa });
+    backend.offer(instruction(results));
+    expect((await backend.reported("job-1", ended)).state).toBe(JobState.COMPLETED);
+    expect(backend.fetches).toEqual([{ jobId: "job-1", secure: true }]);
+    expect(new Set(backend.polls.map((poll) => poll.secure))).toEqual(new Set([false]));
+    expect(new Set(backend.polls.map((poll) => poll.authorization))).toEqual(
+      new Set([`Bearer ${pollKeyOf(backend.printerKey)}`]),
+    );
+  });
+
+  test("with one target, polls go where all else goes", async () => {
+    const tls = await makeCertificate();
+    const tlsCa = join(stateDir, "ca.pem");
+    await writeFile(tlsCa, tls.cert);
+    await start({ backend: onLocalhost(await backend.listen("127.0.0.1:0", tls)), tlsCa });
+    await backend.until(() => backend.polls.length > 0);
+    expect(backend.polls[0]).toMatchObject({ secure: true, authorization: `Bearer ${backend.printerKey}` });
+  });
+
+  test("a backend on another machine is not called without TLS", async () => {
+    await expect(start({ backend: "192.0.2.1:6310" })).rejects.toMatchObject({ code: "plaintext-refused" });
+  });
+});

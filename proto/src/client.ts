@@ -61,18 +61,20 @@ function metadataOf(options: CallOptions): Metadata {
 const grpcOptions = (options: CallOptions): GrpcCallOptions =>
   options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs };
 
+/**
+ * Cancels a call. grpc-js 1.14.7 ends a call that is canceled within the microtasks of its start, but sends it all the same,
+ * and it would run on at the server with nobody to cancel it.
+ */
+function cancel(call: { cancel(): void }): void {
+  call.cancel();
+  setImmediate(() => call.cancel());
+}
+
 /** Lets `signal` cancel a call until the returned function is called. */
 function cancelable(call: { cancel(): void }, signal: AbortSignal | undefined): () => void {
-  if (!signal) return () => {};
-  const cancel = () => {
-    call.cancel();
-    // grpc-js 1.14.7 ends a call that is canceled within the microtasks of its start, but sends it all the same: it would
-    // run on at the server with nobody to cancel it.
-    setImmediate(() => call.cancel());
-  };
-  if (signal.aborted) cancel();
-  else signal.addEventListener("abort", cancel, { once: true });
-  return () => signal.removeEventListener("abort", cancel);
+  const onAbort = () => cancel(call);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return () => signal?.removeEventListener("abort", onAbort);
 }
 
 type Definition = ReturnType<typeof serviceDefinition>[string];
@@ -127,7 +129,7 @@ function serverStreaming(client: Client, m: Definition) {
       throw fromServiceError(error as ServiceError);
     } finally {
       release();
-      call.cancel();
+      cancel(call);
     }
   };
 }
@@ -163,7 +165,7 @@ function clientStreaming(client: Client, m: Definition) {
     // Nobody waits for the sender: the server may answer or refuse, and the caller cancel, while the source is at rest.
     send().catch((error: unknown) => {
       reject(error);
-      call.cancel();
+      cancel(call);
     });
     return promise.finally(() => {
       over = true;

@@ -31,12 +31,14 @@ export interface Reporter {
 export type Output = Pick<NodeJS.WriteStream, "write"> & {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 };
 
 export function reporterOf(options: OutputOptions, output: Output = process.stdout): Reporter {
   if (options.json) return jsonReporter(output);
   if (options.quiet) return quietReporter;
-  return output.isTTY && process.env["TERM"] !== "dumb"
+  // A terminal without rows or without control sequences shows no bars.
+  return output.isTTY && output.rows !== 0 && process.env["TERM"] !== "dumb"
     ? terminalReporter(output as NodeJS.WriteStream)
     : plainReporter(output);
 }

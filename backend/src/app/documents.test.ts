@@ -1,20 +1,17 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Job, JobState } from "@platen/proto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openStorage } from "../adapters/storage.ts";
 import { type DocumentId, newDocumentId, newJobId } from "../domain/ids.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Storage } from "../ports/storage.ts";
+import { openTestStorage, type TestStorage } from "../testing/test-storage.ts";
 import { documentIdOf, Documents, documentStoreName, documentUri } from "./documents.ts";
 
 const hour = 60 * 60 * 1000;
 const maxBytes = 1000;
 const forever = new AbortController().signal;
 
-let dataDir: string;
+let opened: TestStorage;
 let storage: Storage;
 let blobs: BlobStore;
 let documents: Documents;
@@ -23,8 +20,8 @@ let nowMs: number;
 let jobs: Map<string, Pick<Job, "state" | "documentUri">>;
 
 beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), "platen-documents-"));
-  storage = await openStorage({ kind: "embedded", dataDir });
+  opened = await openTestStorage("embedded");
+  storage = opened.storage;
   blobs = await storage.blobs.store(documentStoreName);
   nowMs = Date.now();
   jobs = new Map();
@@ -37,10 +34,7 @@ beforeEach(async () => {
   });
 });
 
-afterEach(async () => {
-  await storage[Symbol.asyncDispose]();
-  await rm(dataDir, { recursive: true });
-});
+afterEach(() => opened[Symbol.asyncDispose]());
 
 async function* chunks(...parts: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* parts;

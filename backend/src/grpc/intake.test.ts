@@ -1,7 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -20,7 +17,6 @@ import {
   serverCredentials,
 } from "@platen/proto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openStorage } from "../adapters/storage.ts";
 import { Documents, documentStoreName } from "../app/documents.ts";
 import { Intake } from "../app/intake.ts";
 import { Jobs } from "../app/jobs.ts";
@@ -28,6 +24,7 @@ import { canceledByUser } from "../domain/endings.ts";
 import { parseJobId } from "../domain/ids.ts";
 import { endedJob } from "../domain/job.ts";
 import type { Storage } from "../ports/storage.ts";
+import { openTestStorage, type TestStorage } from "../testing/test-storage.ts";
 import { intakeService } from "./intake.ts";
 
 const printer = create(RegisteredPrinterSchema, {
@@ -40,7 +37,7 @@ const printer = create(RegisteredPrinterSchema, {
   }),
 });
 
-let dataDir: string;
+let opened: TestStorage;
 let storage: Storage;
 let jobs: Jobs;
 let draining: AbortController;
@@ -49,8 +46,8 @@ let connection: Connection;
 let client: ServiceClient<typeof IntakeService>;
 
 beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), "platen-intake-grpc-"));
-  storage = await openStorage({ kind: "embedded", dataDir });
+  opened = await openTestStorage("embedded");
+  storage = opened.storage;
   const { keyValue, blobs } = storage;
   const retentionMs = 60 * 60 * 1000;
   jobs = await Jobs.open(keyValue, { retentionMs, now: Date.now });
@@ -81,8 +78,7 @@ beforeEach(async () => {
 afterEach(async () => {
   connection[Symbol.dispose]();
   await server[Symbol.asyncDispose]();
-  await storage[Symbol.asyncDispose]();
-  await rm(dataDir, { recursive: true });
+  await opened[Symbol.asyncDispose]();
 });
 
 const header = (sizeBytes = 0n) => ({

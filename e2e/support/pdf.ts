@@ -49,13 +49,13 @@ export const stamp = (number: number): PdfPage => ({
 export const stamps = (count: number): Buffer =>
   pdf(Array.from({ length: count }, (_, index) => stamp(index + 1)));
 
-/** A page that takes a renderer a good part of a second: many thousand curves. */
+/** A page that takes a renderer a while: ten thousand curves. */
 export const heavy = (number: number): PdfPage => {
   const curve = (n: number): string => {
     const x = (n * 37) % 70;
     const y = (n * 53) % 70;
     return `${x} ${y} m ${70 - y} ${x} ${y} ${70 - x} ${70 - x} ${70 - y} c S`;
   };
-  const curves = Array.from({ length: 40_000 }, (_, n) => curve(n)).join("\n");
+  const curves = Array.from({ length: 10_000 }, (_, n) => curve(n)).join("\n");
   return { widthPt: 72, heightPt: 72, content: `0.1 w ${curves} BT /F1 18 Tf 10 10 Td (${number}) Tj ET` };
 };

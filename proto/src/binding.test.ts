@@ -411,12 +411,15 @@ describe("client streams", () => {
     "end when they are %s while their source is at rest",
     async (how) => {
       const cancel = new AbortController();
+      const seen = Promise.withResolvers<unknown>();
       const { client, logged } = await start({
         uploadDocument: async (requests) => {
           if (how === "refused") throw new PlatenError("document-too-large", "no");
           if (how === "canceled") {
             cancel.abort();
-            return countAll(requests);
+            const error = await thrownBy(countAll(requests));
+            seen.resolve(error);
+            throw error;
           }
           return { documentId: "early" };
         },
@@ -440,6 +443,7 @@ describe("client streams", () => {
       }
       wake.resolve();
       await closed.promise;
+      if (how === "canceled") expect(await seen.promise).toMatchObject({ code: "canceled" });
       expect(logged).toEqual([]);
     },
   );

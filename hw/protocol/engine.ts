@@ -231,18 +231,19 @@ class Work {
   }
 
   tick(): void {
-    const silence = this.#nowMs - this.engine.heardAtMs;
     if (!this.engine.session) return;
-    if (silence >= engineTiming.forgetMs) {
+    // Compared as engineDueMs computes it, to the last bit: a tick too soon by a rounding would come again at once.
+    const { heardAtMs, statusAtMs } = this.engine;
+    if (this.#nowMs >= heardAtMs + engineTiming.forgetMs) {
       this.#reset(undefined);
       return;
     }
-    if (silence >= engineTiming.silentMs && !this.engine.hostSilent) {
+    if (this.#nowMs >= heardAtMs + engineTiming.silentMs && !this.engine.hostSilent) {
       this.engine.hostSilent = true;
       this.effects.push({ kind: "host-silent" });
     }
     if (this.engine.ackAtMs !== undefined && this.#nowMs >= this.engine.ackAtMs) this.sayAck();
-    if (this.#nowMs - this.engine.statusAtMs >= engineTiming.heartbeatMs) this.sayStatus();
+    if (this.#nowMs >= statusAtMs + engineTiming.heartbeatMs) this.sayStatus();
   }
 }
 

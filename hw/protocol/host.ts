@@ -13,7 +13,15 @@ import {
 } from "./control.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
 import { encodeMessage, type Message } from "./messages.ts";
-import { acknowledge, isDrained, offer, type Sender, startSender, takeDue } from "./sender.ts";
+import {
+  acknowledge,
+  bestPayloadBytes,
+  isDrained,
+  offer,
+  type Sender,
+  startSender,
+  takeDue,
+} from "./sender.ts";
 import { ahead16, next16 } from "./serial.ts";
 import { hostTiming, version } from "./timing.ts";
 import { frameType } from "./words.ts";
@@ -25,7 +33,7 @@ export interface HostOptions {
   readonly bootId: number;
   /** Where sessions begin to be counted, 0 to 65535; drawn anew too. */
   readonly firstSession: number;
-  /** Payload of a sequenced frame; the engine's own limit if that is smaller. */
+  /** Largest payload of a sequenced frame; the engine's own limit if that is smaller. */
   readonly payloadBytes: number;
   /** Payload bytes under way at most: what the line carries in about a tenth of a second. */
   readonly bytesUnderWay: number;
@@ -102,9 +110,12 @@ export const startHost = (options: HostOptions, nowMs: number): Host => ({
 export const isDelivered = (host: Host): boolean => isDrained(host.sender);
 /** Messages wait for credit or for the window: do not send more yet. */
 export const isHeldUp = (host: Host): boolean => host.sender.waiting.length > 0;
-/** Payload bytes of a sequenced frame in this session. */
-export const payloadBytesOf = (host: Host): number =>
-  Math.min(host.options.payloadBytes, host.capabilities?.maxPayloadBytes ?? host.options.payloadBytes);
+/** The payload that sequenced frames should have now: what host and engine allow, less on a bad line. */
+export const payloadBytesOf = ({ options, capabilities, sender }: Host): number =>
+  bestPayloadBytes(
+    sender,
+    Math.min(options.payloadBytes, capabilities?.maxPayloadBytes ?? options.payloadBytes),
+  );
 
 /** When `tick` is due at the latest; undefined: never. */
 export function hostDueMs({ phase, heardAtMs, saidAtMs, sender }: Host): number | undefined {
@@ -265,7 +276,8 @@ function takeEvent(host: Host, event: HostEvent, nowMs: number): HostStep {
 function takeTime(host: Host, nowMs: number): HostStep {
   const { phase, session, options } = host;
   const { minVersion, maxVersion, bootId: hostBootId } = options;
-  const silent = nowMs - host.heardAtMs >= hostTiming.silentMs;
+  // Compared as hostDueMs computes it, to the last bit: a tick that came too soon by a rounding would come again at once.
+  const silent = nowMs >= host.heardAtMs + hostTiming.silentMs;
   switch (phase.kind) {
     case "closed":
       return { host, effects: [] };
@@ -292,7 +304,7 @@ function takeTime(host: Host, nowMs: number): HostStep {
       });
       const saidAtMs = frames.length > 0 ? nowMs : host.saidAtMs;
       const next = { ...host, sender, saidAtMs };
-      if (nowMs - saidAtMs < hostTiming.heartbeatMs) return { host: next, effects };
+      if (nowMs < saidAtMs + hostTiming.heartbeatMs) return { host: next, effects };
       return say(next, frameType.ping, session, new Uint8Array(0), nowMs);
     }
   }

@@ -67,6 +67,8 @@ export const refusals = [
   "band-damaged",
   /** The sheet's digest is not the host's. */
   "digest-mismatch",
+  /** The engine stood still while it had work in this session: what is not stacked is void, also when it can print again. */
+  "stopped",
 ] as const;
 export type Refusal = (typeof refusals)[number];
 

@@ -1,0 +1,19 @@
+/** Random numbers from a seed, so that every run can be had again. */
+
+/** Numbers from 0 up to 1. */
+export type Random = () => number;
+
+/** Mulberry32 (T. Ettinger). */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A whole number from `least` to `most`. */
+export const randomInt = (random: Random, least: number, most: number): number =>
+  least + Math.floor(random() * (most - least + 1));

@@ -8,7 +8,7 @@ import {
   type ServerWritableStream,
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation, service as healthDefinition } from "grpc-health-check";
+import { HealthImplementation } from "grpc-health-check";
 import { Calls } from "./calls.ts";
 import { PlatenError } from "./error.ts";
 import { type AnyHandler, bind, type ServiceHandlers, type Shared } from "./handler.ts";
@@ -36,13 +36,6 @@ function fileDescriptors(services: readonly DescService[]): Buffer[] {
   for (const service of services) add(service.file);
   return [...files.values()];
 }
-
-/** What the health package was made from: any of its messages tells. */
-const healthDescriptors = Object.values(healthDefinition)
-  .flatMap(
-    ({ requestType }) => (requestType as unknown as { fileDescriptorProtos: Buffer[] }).fileDescriptorProtos,
-  )
-  .slice(0, 1);
 
 export interface ServeOptions {
   /** `host:port`; port 0 lets the system choose. */
@@ -121,9 +114,8 @@ export async function serve(
   }
   const descs = services.map(({ service }) => service);
   // Of a package definition, @grpc/reflection 1.0.4 reads fileDescriptorProtos only.
-  const reflection = { all: { fileDescriptorProtos: [...fileDescriptors(descs), ...healthDescriptors] } };
-  const reflected = [...descs.map((s) => s.typeName), "grpc.health.v1.Health"];
-  new ReflectionService(reflection as never, { services: reflected }).addToServer(server);
+  const reflection = { all: { fileDescriptorProtos: fileDescriptors(descs) } };
+  new ReflectionService(reflection as never, { services: descs.map((s) => s.typeName) }).addToServer(server);
   const health = addHealth(server, descs);
 
   const port = await new Promise<number>((resolve, reject) => {

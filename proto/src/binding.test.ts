@@ -413,10 +413,11 @@ describe("client streams", () => {
       const cancel = new AbortController();
       const seen = Promise.withResolvers<unknown>();
       const { client, logged } = await start({
-        uploadDocument: async (requests) => {
+        uploadDocument: async (requests, { signal }) => {
           if (how === "refused") throw new PlatenError("document-too-large", "no");
           if (how === "canceled") {
             cancel.abort();
+            await once(signal, "abort");
             const error = await thrownBy(countAll(requests));
             seen.resolve(error);
             throw error;

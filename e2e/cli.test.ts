@@ -200,7 +200,7 @@ describe("the clients of a server", () => {
     expect(server.ready).toMatchObject({ type: "ready", executors: [{}] });
   });
 
-  test("submit says the job's id, watch follows it, and a jam is canceled from outside with exit code 3", async () => {
+  test("submit says the job's id, watch follows it and may be left, and a jam is canceled from outside with exit code 3", async () => {
     const done = await platen(["watch", await submitted(1), "--json"], { env });
     expect(done.code).toBe(0);
     expect(linesOf(done).at(-1)).toMatchObject({
@@ -210,6 +210,13 @@ describe("the clients of a server", () => {
     });
 
     const jobId = await submitted(3);
+    const left = await platen(["watch", jobId], {
+      env,
+      onLine: (line) => (line.includes("processing-stopped") ? "SIGINT" : undefined),
+    });
+    expect(left.code).toBe(130);
+    expect(left.stderr).toBe(`platen: interrupted: the job goes on; "platen cancel ${jobId}" ends it\n`);
+
     let canceled: Promise<Ended> | undefined;
     const watched = await platen(["watch", jobId], {
       env,

@@ -20,7 +20,7 @@ import {
   type ServerOptions,
   withIntake,
 } from "./connection.ts";
-import { type ExitCode, exitCodeHelp, exitCodeOfJobs } from "./exit.ts";
+import { type ExitCode, exitCodeHelp, exitCodeOfJobs, interruption } from "./exit.ts";
 import { follow, parseSource, submit } from "./follow.ts";
 import { interruptible } from "./interrupt.ts";
 import { type OutputOptions, type Reporter, reporterOf, writeJson } from "./reporter.ts";
@@ -99,13 +99,28 @@ ${exitCodeHelp}`,
           const job = await submit(intake, submission, signal);
           if (options.watch) {
             reporter.submitted(job);
-            finish(exitCodeOfJobs([await follow(intake, job, { reporter, signal })]));
+            finish(exitCodeOfJobs([await followed(intake, job, reporter, signal)]));
           } else if (options.json) reporter.submitted(job);
           else process.stdout.write(`${job.jobId}\n`);
         }),
       );
     }),
   );
+}
+
+/** Follows a job that is the server's: it goes on when this command is interrupted. */
+async function followed(
+  intake: IntakeClient,
+  job: Job,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<JobState> {
+  try {
+    return await follow(intake, job, { reporter, signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw interruption(`the job goes on; "platen cancel ${job.jobId}" ends it`);
+  }
 }
 
 interface WatchOptions extends ServerOptions, OutputOptions {}
@@ -124,7 +139,7 @@ function addWatch(program: Command, finish: Finish): void {
         reporting(options, async (reporter) => {
           const { job } = await intake.getJob({ jobId }, { signal, timeoutMs: callTimeoutMs });
           reporter.submitted(job!);
-          finish(exitCodeOfJobs([await follow(intake, job!, { reporter, signal })]));
+          finish(exitCodeOfJobs([await followed(intake, job!, reporter, signal)]));
         }),
       ),
     ),

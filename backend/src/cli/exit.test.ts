@@ -1,7 +1,7 @@
 import { errorTable, type ErrorCode, JobState, PlatenError } from "@platen/proto";
 import { CommanderError } from "commander";
 import { describe, expect, test } from "vitest";
-import { errorText, exitCodeOf, exitCodeOfJobs, exitCodes } from "./exit.ts";
+import { errorText, exitCodeOf, exitCodeOfJobs, exitCodes, interruption } from "./exit.ts";
 
 const { COMPLETED, CANCELED, ABORTED } = JobState;
 
@@ -36,7 +36,7 @@ describe("an error", () => {
   test("is one line, without a stack", () => {
     const error = new PlatenError("configuration", "listen: must be HOST:PORT\nroles: unknown");
     expect(errorText(error, false)).toBe("platen: listen: must be HOST:PORT; roles: unknown");
-    expect(errorText(new PlatenError("canceled", "Cancelled on client"), false)).toBe("platen: interrupted");
+    expect(errorText(interruption("the job goes on"), false)).toBe("platen: interrupted: the job goes on");
   });
 
   test("has its stack and its causes when asked for", () => {

@@ -1,6 +1,6 @@
 /** How the command ends: exit codes that scripts can use, and errors as one line. */
 import { type ErrorCode, JobState, PlatenError, toPlatenError } from "@platen/proto";
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 
 export const exitCodes = {
   done: 0,
@@ -58,7 +58,6 @@ export function errorText(thrown: unknown, verbose: boolean): string | undefined
   if (thrown instanceof CommanderError) return undefined;
   const error = toPlatenError(thrown);
   if (verbose) return `platen: ${error.code}: ${withCauses(error)}`;
-  if (error.code === "canceled") return "platen: interrupted";
   return `platen: ${error.message.replaceAll(/\s*\n\s*/g, "; ")}`;
 }
 
@@ -67,4 +66,10 @@ function withCauses(error: Error): string {
   return error.cause instanceof Error ? `${stack}\ncaused by ${withCauses(error.cause)}` : stack;
 }
 
-export const interruption = (): PlatenError => new PlatenError("canceled", "interrupted");
+/** What an interrupted command ends with; `what` says what becomes of what it began. */
+export const interruption = (what = ""): PlatenError =>
+  new PlatenError("canceled", what ? `interrupted: ${what}` : "interrupted");
+
+/** Whether the user wants errors with their stacks. */
+export const isVerbose = (command: Command): boolean =>
+  command.optsWithGlobals<{ verbose?: boolean }>().verbose ?? Boolean(process.env["PLATEN_DEBUG"]);

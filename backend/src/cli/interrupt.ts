@@ -1,4 +1,5 @@
 /** Ctrl-C. */
+import { hasCode, PlatenError } from "@platen/proto";
 import { exitCodes, interruption } from "./exit.ts";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
@@ -15,6 +16,10 @@ export async function interruptible<T>(action: (signal: AbortSignal) => Promise<
   for (const name of signals) process.on(name, interrupt);
   try {
     return await action(abort.signal);
+  } catch (error) {
+    // Calls that the signal ended say so in words of their own.
+    const isOwn = error instanceof PlatenError && error.message.startsWith("interrupted");
+    throw hasCode(error, "canceled") && abort.signal.aborted && !isOwn ? interruption() : error;
   } finally {
     for (const name of signals) process.off(name, interrupt);
   }

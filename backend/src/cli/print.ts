@@ -8,7 +8,7 @@ import { type Command, Option } from "commander";
 import { validateTicket } from "../domain/ticket.ts";
 import { addOutputOptions, type Finish, reporting } from "./client-commands.ts";
 import { callTimeoutMs, type IntakeClient } from "./connection.ts";
-import { errorText, exitCodeHelp, exitCodeOfJobs } from "./exit.ts";
+import { errorText, exitCodeHelp, exitCodeOfJobs, isVerbose } from "./exit.ts";
 import { follow, parseSource, type Source, submit } from "./follow.ts";
 import { interruptible } from "./interrupt.ts";
 import { type LocalSystem, rejectOnAbort, startLocalSystem } from "./local-system.ts";
@@ -32,6 +32,8 @@ interface Printout {
   readonly jobName?: string | undefined;
   readonly out: string;
   readonly color: boolean;
+  /** Tell errors that nobody foresaw with their stacks. */
+  readonly verbose: boolean;
 }
 
 export function addPrint(program: Command, finish: Finish): void {
@@ -63,7 +65,8 @@ ${exitCodeHelp}`,
       const sources = await Promise.all(names.map(parseSource));
       const { out, jobName } = options;
       const color = options.printer === "color";
-      await printOut({ sources, ticket, jobName, out, color }, options, finish, signal);
+      const printout = { sources, ticket, jobName, out, color, verbose: isVerbose(command) };
+      await printOut(printout, options, finish, signal);
     }),
   );
 }
@@ -81,7 +84,9 @@ export function addDemo(program: Command, finish: Finish): void {
     interruptible(async (signal) => {
       const sample = fileURLToPath(new URL("../../../samples/welcome.pdf", import.meta.url));
       const sources = [await parseSource(sample)];
-      await printOut({ sources, ticket: {}, out: options.out, color: true }, options, finish, signal);
+      const { out } = options;
+      const printout = { sources, ticket: {}, out, color: true, verbose: isVerbose(command) };
+      await printOut(printout, options, finish, signal);
     }),
   );
 }
@@ -94,9 +99,9 @@ async function printOut(
   signal: AbortSignal,
 ): Promise<void> {
   await reporting(output, async (reporter) => {
-    const { out, color } = printout;
+    const { out, color, verbose } = printout;
     reporter.note(`starting ${executors} executors and a ${color ? "colour" : "mono"} printer`);
-    const log = (error: PlatenError) => process.stderr.write(`${errorText(error, false)}\n`);
+    const log = (error: PlatenError) => process.stderr.write(`${errorText(error, verbose)}\n`);
     await using system = await startLocalSystem({ outDir: out, color, executors, log, signal });
     const states = await Promise.race([printAll(system, printout, reporter, signal), system.failed]);
     finish(exitCodeOfJobs(states));
@@ -158,5 +163,7 @@ async function cancelAll(
 
 function sheetsOf(system: LocalSystem, { jobId, sheets }: Progress): string | undefined {
   const dir = system.sheetsOf(jobId);
-  return sheets > 0 && existsSync(dir) ? relative(process.cwd(), dir) || "." : undefined;
+  if (sheets === 0 || !existsSync(dir)) return undefined;
+  const path = relative(process.cwd(), dir);
+  return path.startsWith("..") ? dir : path;
 }

@@ -1,8 +1,8 @@
 /** The `platen` command: its commands, and how it ends. */
-import { Command, type CommanderError } from "commander";
+import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { addClientCommands } from "./client-commands.ts";
-import { errorText, type ExitCode, exitCodeHelp, exitCodeOf, exitCodes } from "./exit.ts";
+import { errorText, type ExitCode, exitCodeHelp, exitCodeOf, exitCodes, isVerbose } from "./exit.ts";
 import { addDemo, addPrint } from "./print.ts";
 import { addServe } from "./serve.ts";
 
@@ -38,8 +38,7 @@ ${exitCodeHelp}`,
     await program.parseAsync(args, { from: "user" });
     return code;
   } catch (thrown) {
-    const verbose = program.opts<{ verbose?: boolean }>().verbose ?? Boolean(process.env["PLATEN_DEBUG"]);
-    const text = errorText(thrown as CommanderError, verbose);
+    const text = errorText(thrown, isVerbose(program));
     if (text !== undefined) process.stderr.write(`${text}\n`);
     return exitCodeOf(thrown);
   }

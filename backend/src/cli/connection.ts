@@ -72,7 +72,7 @@ export async function withIntake<T>(
     const why = error.message.replaceAll(/^.*Last error: (Error: )?|\. Resolution note: *$/g, "");
     throw new PlatenError(
       "unavailable",
-      `cannot reach the server at ${server} (${why}): is it running, and is --server right?`,
+      `cannot reach the server at ${server} (${why}): is it running, is --server right${secure ? "" : ", does it want TLS"}?`,
       { cause: error },
     );
   }

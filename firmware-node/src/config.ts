@@ -13,7 +13,10 @@ const seconds = z.coerce.number().positive().max(secondsMax);
 const dpi = z.coerce.number().int().min(72).max(4800);
 /** A list, or its items with commas between. */
 const list = <T extends z.ZodType>(item: T) =>
-  z.preprocess((value) => (typeof value === "string" ? value.split(",") : value), z.array(item).min(1));
+  z.preprocess(
+    (value: string | readonly z.input<T>[]) => (typeof value === "string" ? value.split(",") : value),
+    z.array(item).min(1),
+  );
 /** PWG 5101.1: class, name, width and height, the last two with their unit. */
 const mediaName = z
   .string()

@@ -2,4 +2,9 @@
 /** The `platen-printer` command. */
 import { run } from "./cli.ts";
 
+// Whoever read the output (`| head`) has seen enough; printing goes on.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 process.exitCode = await run(process.argv.slice(2));

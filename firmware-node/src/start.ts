@@ -61,6 +61,9 @@ export interface RunningPrinter extends AsyncDisposable {
   readonly failed: Promise<never>;
 }
 
+/** A connection that has died without a word is noticed by this, and made anew. */
+const keepAlive = { "grpc.keepalive_time_ms": 30_000, "grpc.keepalive_timeout_ms": 10_000 };
+
 /** How long the last reports of a printer that is switched off may take, milliseconds. */
 const lastReportsMs = 3000;
 
@@ -127,9 +130,9 @@ export async function startPrinter(
       }),
   );
   const store = started.use(new HttpFetch({ tls, allowPlaintext: config.allowPlaintext }));
-  const connection = started.use(connect(config.backend, clientCredentials(tls, secure)));
+  const connection = started.use(connect(config.backend, clientCredentials(tls, secure), keepAlive));
   const pollConnection =
-    config.pollBackend && started.use(connect(config.pollBackend, clientCredentials({}, false)));
+    config.pollBackend && started.use(connect(config.pollBackend, clientCredentials({}, false), keepAlive));
   const queue = connection.client(PrinterQueueService);
 
   const printer = started.use(
@@ -170,9 +173,10 @@ export async function startPrinter(
     onRefused: (error) => onEvent({ kind: "refused", error }),
   });
   const off = new AbortController();
-  const failed = (
-    push ? registration.keep(config.registerIntervalS * 1000, off.signal) : polling.run(off.signal)
-  ).catch((error: unknown): Promise<never> => {
+  const work = push
+    ? registration.keep(config.registerIntervalS * 1000, off.signal)
+    : polling.run(off.signal);
+  const failed = work.catch((error: unknown): Promise<never> => {
     // Switched off: there is nobody left to fail.
     if (off.signal.aborted) return new Promise(() => {});
     throw toPlatenError(error);
@@ -184,6 +188,7 @@ export async function startPrinter(
   let disposed: Promise<void> | undefined;
   const switchOff = async (): Promise<void> => {
     off.abort();
+    await Promise.allSettled([work]);
     await printer[Symbol.asyncDispose]();
     // Watches end with what was said last; health says that no more is taken.
     if (push) await Promise.race([push.server.drain(), expiry(lastReportsMs)]);

@@ -131,8 +131,6 @@ export class HttpFetch implements ResultStore, Disposable {
       signal.throwIfAborted();
       throw broken(error, url);
     }
-    // Told to whoever reads the body; before the first byte is read there is nobody to be told to.
-    response.on("error", () => {});
     // A redirect is no answer either: it would take the token elsewhere.
     if (response.statusCode !== 200) throw await refusalOf(response, url);
     return bodyOf(response, url);

@@ -89,7 +89,7 @@ class PrintRun {
       this.#record.update({
         state: JobState.COMPLETED,
         stateReasons: [JobStateReason.JOB_COMPLETED_SUCCESSFULLY],
-        message: `printed, ${this.#sheetsStacked} sheets`,
+        message: `printed on ${this.#sheetsStacked} ${this.#sheetsStacked === 1 ? "sheet" : "sheets"}`,
       }); // S1413
     } catch (error) {
       await driver.abort();
@@ -158,11 +158,8 @@ class PrintRun {
   async #faultTimeUp(signal: AbortSignal): Promise<never> {
     await sleep(this.#deps.faultTimeoutMs, signal);
     const { printerStateReasons, message } = this.#record.status;
-    const minutes = Math.round(this.#deps.faultTimeoutMs / 6000) / 10;
-    throw new FaultEnd(
-      printerStateReasons,
-      `canceled: ${message}, and it took longer than ${minutes} minutes`,
-    );
+    const seconds = this.#deps.faultTimeoutMs / 1000;
+    throw new FaultEnd(printerStateReasons, `canceled: ${message}, and still so after ${seconds} s`);
   }
 
   /** Prints the sheets that are not stacked yet. */

@@ -42,7 +42,7 @@ export async function connectionOptions(config: NatsConfig, timeoutMs: number): 
     noAsyncTraces: true,
     ...(secure && { tls: await tlsOptions(config.tls ?? {}) }),
     ...(await credentials(urls, config.credentialsFile)),
-  } as ConnectionOptions;
+  };
 }
 
 function parseServer(text: string): URL {

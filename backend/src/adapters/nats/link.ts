@@ -9,6 +9,8 @@ import {
   type JetStreamManager,
   type NatsConnection,
   NatsError,
+  type QueuedIterator,
+  type Status,
   StorageType,
   type StreamConfig,
 } from "nats";
@@ -137,7 +139,9 @@ export class NatsLink implements AsyncDisposable {
   }
 
   async #follow(): Promise<void> {
-    for await (const { type } of this.connection.status()) {
+    const statuses = this.connection.status() as QueuedIterator<Status>;
+    void this.connection.closed().then(() => statuses.stop());
+    for await (const { type } of statuses) {
       if (type === Events.Disconnect) this.#turn(false);
       else if (type === Events.Reconnect) this.#turn(true);
     }

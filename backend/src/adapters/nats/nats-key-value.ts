@@ -18,7 +18,7 @@ import { Mailbox } from "./mailbox.ts";
 export function openNatsKeyValueStore(link: NatsLink): KeyValueStore {
   const markers = new DeletionMarkers(link);
   return {
-    bucket: (name, options) => {
+    async bucket(name: string, options?: BucketOptions): Promise<Bucket> {
       checkStoreName(name);
       return openBucket(link, markers, `platen-${name}`, options);
     },

@@ -113,8 +113,9 @@ class NatsWorkQueue implements WorkQueue {
     };
     signal.addEventListener("abort", end);
     if (signal.aborted) end();
+    const late: Msg[] = [];
     const take = (message: Msg) => {
-      if (stop.signal.aborted) this.#handBack(message);
+      if (stop.signal.aborted) late.push(message);
       else mailbox.put({ message, atMs: performance.now() });
     };
     const working = this.#serveLanes(stop.signal, take).then(end, fail);
@@ -126,14 +127,17 @@ class NatsWorkQueue implements WorkQueue {
     } finally {
       signal.removeEventListener("abort", end);
       end();
-      for (const { message } of mailbox.remaining()) this.#handBack(message);
+      // Only when no request of this taker is left at the server: it would answer it with what is handed back.
       await working;
+      for (const { message } of mailbox.remaining()) late.push(message);
+      await this.#handBack(late);
     }
   }
 
   /** What nobody asked for any more goes to other takers at once, or else when its lease has run out. */
-  #handBack(message: Msg): void {
-    this.#nak(message, 0).catch(() => {});
+  async #handBack(messages: readonly Msg[]): Promise<void> {
+    if (!this.#link.isConnected) return;
+    await Promise.allSettled(messages.map((message) => this.#delivery(message).release(0)));
   }
 
   /** Takes messages from each lane that there is or will be, until the signal aborts. */
@@ -190,7 +194,7 @@ class NatsWorkQueue implements WorkQueue {
   /** Asks for one message of the lane: "none" when there is none for a while, "lost" when connection or consumer went away. */
   async #pull(lane: string, signal: AbortSignal): Promise<Msg | "none" | "lost"> {
     const { connection } = this.#link;
-    if (!this.#link.isConnected) return "lost";
+    if (!this.#link.isConnected || signal.aborted) return "lost";
     const answer = Promise.withResolvers<Msg | "none" | "lost">();
     const inbox = createInbox();
     const subscription = connection.subscribe(inbox, {
@@ -252,7 +256,11 @@ class NatsWorkQueue implements WorkQueue {
         if (!(await this.#isHeld(lane, message))) throw leaseLost(lane, id);
       },
       release: async (delayMs) => {
-        if (await this.#isHeld(lane, message)) await this.#nak(message, delayMs);
+        // The question has a use beside its answer: the server looks through the requests that wait, and drops those of
+        // takers that are gone. Left to itself, 2.9 may spend what is handed back on one of them.
+        if (!(await this.#isHeld(lane, message))) return;
+        const nak = delayMs > 0 ? `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}` : "-NAK";
+        await this.#confirm(message, nak, `release ${id}`);
       },
     };
   }
@@ -265,11 +273,6 @@ class NatsWorkQueue implements WorkQueue {
       { idempotent: true },
     );
     return num_ack_pending > 0 && delivered.consumer_seq === deliveryOf(message).consumerSequence;
-  }
-
-  async #nak(message: Msg, delayMs: number): Promise<void> {
-    const text = delayMs > 0 ? `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}` : "-NAK";
-    await this.#confirm(message, text, "release an item");
   }
 
   /** Tells the consumer something about a message, and waits until it has heard. */

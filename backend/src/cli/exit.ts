@@ -17,6 +17,9 @@ export const exitCodes = {
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
+/** Hands a command's exit code to the program. */
+export type Finish = (code: ExitCode) => void;
+
 export const exitCodeHelp = `
 Exit codes:
   0    done

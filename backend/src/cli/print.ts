@@ -6,14 +6,13 @@ import { create } from "@bufbuild/protobuf";
 import { type Job, type JobState, JobTicketSchema, type PlatenError } from "@platen/proto";
 import { type Command, Option } from "commander";
 import { validateTicket } from "../domain/ticket.ts";
-import { addOutputOptions, type Finish, reporting } from "./client-commands.ts";
 import { callTimeoutMs, type IntakeClient } from "./connection.ts";
-import { errorText, exitCodeHelp, exitCodeOfJobs, isVerbose } from "./exit.ts";
+import { errorText, exitCodeHelp, exitCodeOfJobs, type Finish, isVerbose } from "./exit.ts";
 import { follow, parseSource, type Source, submit } from "./follow.ts";
 import { interruptible } from "./interrupt.ts";
 import { type LocalSystem, rejectOnAbort, startLocalSystem } from "./local-system.ts";
 import type { Progress } from "./progress.ts";
-import type { OutputOptions, Reporter } from "./reporter.ts";
+import { addOutputOptions, type OutputOptions, type Reporter, reporting } from "./reporter.ts";
 import { addTicketOptions, ticketOf, type TicketInit, type TicketOptions } from "./ticket-options.ts";
 
 /** How long canceled jobs may take to end after Ctrl-C. */

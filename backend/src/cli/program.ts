@@ -1,15 +1,24 @@
 /** The `platen` command: its commands, and how it ends. */
 import { Command } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
-import { addClientCommands } from "./client-commands.ts";
-import { errorText, type ExitCode, exitCodeHelp, exitCodeOf, exitCodes, isVerbose } from "./exit.ts";
+import {
+  errorText,
+  type ExitCode,
+  exitCodeHelp,
+  exitCodeOf,
+  exitCodes,
+  type Finish,
+  isVerbose,
+} from "./exit.ts";
+import { addCancel, addSubmit, addWatch } from "./job-commands.ts";
+import { addJobs, addPrinters } from "./list-commands.ts";
 import { addDemo, addPrint } from "./print.ts";
 import { addServe } from "./serve.ts";
 
 /** Runs one command line (without `node` and the script), and resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
   let code: ExitCode = exitCodes.done;
-  const finish = (ended: ExitCode) => {
+  const finish: Finish = (ended) => {
     code = ended;
   };
   const program = new Command("platen")
@@ -33,7 +42,11 @@ ${exitCodeHelp}`,
   addPrint(program, finish);
   addDemo(program, finish);
   addServe(program);
-  addClientCommands(program, finish);
+  addSubmit(program, finish);
+  addWatch(program, finish);
+  addCancel(program);
+  addJobs(program);
+  addPrinters(program);
   try {
     await program.parseAsync(args, { from: "user" });
     return code;

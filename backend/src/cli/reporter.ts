@@ -1,6 +1,7 @@
 /** How commands that follow jobs tell of them: bars on a terminal, lines in a pipe, JSON for programs, or nothing. */
 import { toJson } from "@bufbuild/protobuf";
 import { type Job, type JobEvent, JobEventKind, JobEventSchema, JobSchema, JobState } from "@platen/proto";
+import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
 import { stateName } from "../domain/job.ts";
 import { amount, type Progress, workTexts } from "./progress.ts";
@@ -8,6 +9,13 @@ import { amount, type Progress, workTexts } from "./progress.ts";
 export interface OutputOptions {
   json?: boolean;
   quiet?: boolean;
+}
+
+export function addOutputOptions(command: Command): Command {
+  command.addOption(
+    new Option("--json", "one JSON object a line").conflicts("quiet").helpGroup("Output options:"),
+  );
+  return command.addOption(new Option("--quiet", "only errors").helpGroup("Output options:"));
 }
 
 /** What is said of a job at its end beside its progress. */
@@ -41,6 +49,19 @@ export function reporterOf(options: OutputOptions, output: Output = process.stdo
   return output.isTTY && output.rows !== 0 && process.env["TERM"] !== "dumb"
     ? terminalReporter(output as NodeJS.WriteStream)
     : plainReporter(output);
+}
+
+/** Runs an action with a reporter, and leaves the terminal as it should be however it ends. */
+export async function reporting<T>(
+  options: OutputOptions,
+  action: (reporter: Reporter) => Promise<T>,
+): Promise<T> {
+  const reporter = reporterOf(options);
+  try {
+    return await action(reporter);
+  } finally {
+    reporter.close();
+  }
 }
 
 const quietReporter: Reporter = { submitted() {}, event() {}, ended() {}, note() {}, close() {} };

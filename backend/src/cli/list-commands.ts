@@ -1,0 +1,142 @@
+/** What a user sees of a running server: its jobs, its printers. */
+import { toJson } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import {
+  type Job,
+  JobSchema,
+  JobState,
+  PrinterMode,
+  PrinterState,
+  PrinterStateReasonSchema,
+  type RegisteredPrinter,
+  RegisteredPrinterSchema,
+} from "@platen/proto";
+import { type Command, InvalidArgumentError } from "commander";
+import { stateName } from "../domain/job.ts";
+import {
+  addServerOptions,
+  callTimeoutMs,
+  type IntakeClient,
+  type ServerOptions,
+  withIntake,
+} from "./connection.ts";
+import { exitCodeHelp } from "./exit.ts";
+import { writeJson } from "./reporter.ts";
+import { table } from "./table.ts";
+
+interface JobsOptions extends ServerOptions {
+  printer?: string;
+  state?: JobState[];
+  limit: number;
+  json?: boolean;
+}
+
+const listedStates = Object.values(JobState).filter((state) => state !== JobState.UNSPECIFIED);
+
+function parseStates(text: string): JobState[] {
+  return text.split(",").map((name) => {
+    const state = listedStates.find((one) => stateName(one) === name.trim());
+    if (state !== undefined) return state;
+    throw new InvalidArgumentError(`Each must be one of ${listedStates.map(stateName).join(", ")}.`);
+  });
+}
+
+function parseLimit(text: string): number {
+  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number, at least 1.");
+}
+
+export function addJobs(program: Command): void {
+  const command = program
+    .command("jobs")
+    .summary("list jobs, newest first")
+    .description("Lists jobs, newest first.")
+    .option("--printer <id>", "only jobs of this printer")
+    .option("--state <states>", "only jobs in these states, for example pending,processing", parseStates)
+    .option("--limit <n>", "at most so many", parseLimit, 50)
+    .option("--json", "one JSON object a line")
+    .addHelpText(
+      "after",
+      `\nExample:\n  platen jobs --printer office --state pending,processing\n${exitCodeHelp}`,
+    );
+  addServerOptions(command).action((options: JobsOptions) =>
+    withIntake(options, async (intake) => {
+      const jobs = await listJobs(intake, options);
+      if (options.json) for (const job of jobs) writeJson(process.stdout, toJson(JobSchema, job) as object);
+      else
+        process.stdout.write(
+          table(["JOB", "STATE", "PRINTER", "USER", "PRINTED", "CREATED", "NAME"], jobs.map(jobRow)),
+        );
+    }),
+  );
+}
+
+async function listJobs(intake: IntakeClient, options: JobsOptions): Promise<Job[]> {
+  const { printer: printerId = "", state: states = [], limit } = options;
+  const jobs: Job[] = [];
+  let pageToken = "";
+  do {
+    const pageSize = Math.min(limit - jobs.length, 1000);
+    const request = { printerId, states, pageSize, pageToken };
+    const page = await intake.listJobs(request, { timeoutMs: callTimeoutMs });
+    jobs.push(...page.jobs);
+    pageToken = page.nextPageToken;
+  } while (pageToken && jobs.length < limit);
+  return jobs;
+}
+
+const timeText = (time: Job["createTime"]): string =>
+  time ? timestampDate(time).toISOString().slice(0, 19).replace("T", " ") : "";
+
+function jobRow(job: Job): string[] {
+  const { jobId, printerId, userName, impressions, impressionsCompleted, createTime, jobName } = job;
+  const all = impressions * (job.ticket?.copies || 1);
+  const printed = all ? `${impressionsCompleted}/${all}` : "";
+  const reason = job.state === JobState.ABORTED ? ` (${job.errorCode})` : "";
+  return [jobId, stateName(job.state) + reason, printerId, userName, printed, timeText(createTime), jobName];
+}
+
+export function addPrinters(program: Command): void {
+  const command = program
+    .command("printers")
+    .summary("list the printers that have registered")
+    .description("Lists the printers that have registered, and how they are.")
+    .option("--json", "one JSON object a line")
+    .addHelpText(
+      "after",
+      `\nExample:\n  platen printers --server print.example.org:6310 --tls\n${exitCodeHelp}`,
+    );
+  addServerOptions(command).action((options: ServerOptions & { json?: boolean }) =>
+    withIntake(options, async (intake) => {
+      const { printers } = await intake.listPrinters({}, { timeoutMs: callTimeoutMs });
+      if (options.json) {
+        for (const one of printers) writeJson(process.stdout, toJson(RegisteredPrinterSchema, one) as object);
+      } else {
+        const headings = ["PRINTER", "STATE", "MODE", "COLOR", "DPI", "SEEN", "MODEL"];
+        process.stdout.write(table(headings, printers.map(printerRow)));
+      }
+    }),
+  );
+}
+
+const printerStates: Readonly<Record<number, string>> = {
+  [PrinterState.IDLE]: "idle",
+  [PrinterState.PROCESSING]: "processing",
+  [PrinterState.STOPPED]: "stopped",
+};
+
+function printerRow({ printerId, capabilities, mode, status, seenTime }: RegisteredPrinter): string[] {
+  const reasons = (status?.stateReasons ?? []).map((reason) =>
+    (PrinterStateReasonSchema.value[reason]?.localName ?? String(reason)).toLowerCase().replaceAll("_", "-"),
+  );
+  const state = printerStates[status?.state ?? 0] ?? "unknown";
+  return [
+    printerId,
+    reasons.length ? `${state} (${reasons.join(", ")})` : state,
+    mode === PrinterMode.PUSH ? "push" : "poll",
+    capabilities?.colorSupported ? "yes" : "no",
+    capabilities?.resolutionsDpi.join(",") ?? "",
+    timeText(seenTime),
+    capabilities?.makeAndModel ?? "",
+  ];
+}

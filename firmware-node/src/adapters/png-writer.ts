@@ -3,7 +3,7 @@
  * rows are not filtered: what is written here are dots, which no filter makes smaller).
  */
 import { once } from "node:events";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, type WriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { constants, crc32, createDeflate } from "node:zlib";
 
@@ -54,6 +54,7 @@ function head({ widthPx, heightPx, resolutionDpi, pixels }: PngOptions): Buffer 
 export class PngWriter {
   readonly #strideBytes: number;
   readonly #deflate = createDeflate({ level: constants.Z_BEST_SPEED, memLevel: 9 });
+  readonly #file: WriteStream;
   readonly #written: Promise<void>;
 
   /** Opens `path`, overwriting what is there. */
@@ -64,7 +65,8 @@ export class PngWriter {
       for await (const data of deflated) yield chunk("IDAT", data);
       yield chunk("IEND", new Uint8Array(0));
     };
-    this.#written = pipeline(this.#deflate, frame, createWriteStream(path));
+    this.#file = createWriteStream(path);
+    this.#written = pipeline(this.#deflate, frame, this.#file);
     // Told by `write` and `finish`; not as an unhandled rejection in between.
     this.#written.catch(() => {});
   }
@@ -88,9 +90,12 @@ export class PngWriter {
     await this.#written;
   }
 
-  /** Gives up; the file is left as it is, for the caller to remove. */
+  /** Gives up; the file is left as it is, closed, for the caller to remove. */
   async abandon(): Promise<void> {
     this.#deflate.destroy();
+    this.#file.destroy();
     await this.#written.catch(() => {});
+    // A file that is still being opened would come into being after it has been removed.
+    if (!this.#file.closed) await once(this.#file, "close");
   }
 }

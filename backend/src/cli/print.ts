@@ -102,25 +102,32 @@ async function printOut(
     reporter.note(`starting ${executors} executors and a ${color ? "colour" : "mono"} printer`);
     const log = (error: PlatenError) => process.stderr.write(`${errorText(error, verbose)}\n`);
     await using system = await startLocalSystem({ outDir: out, color, executors, log, signal });
-    const states = await Promise.race([printAll(system, printout, reporter, signal), system.failed]);
-    finish(exitCodeOfJobs(states));
+    const over = new AbortController();
+    try {
+      const printing = printAll(system, printout, { reporter, signal, over });
+      finish(exitCodeOfJobs(await Promise.race([printing, system.failed])));
+    } finally {
+      over.abort();
+    }
   });
 }
 
+interface Following {
+  readonly reporter: Reporter;
+  /** Ctrl-C. It does not end the following: the jobs come to their end, canceled, and are seen to. */
+  readonly signal: AbortSignal;
+  /** Ends the following. */
+  readonly over: AbortController;
+}
+
 /** Submits all, and resolves to how they ended. */
-async function printAll(
-  system: LocalSystem,
-  printout: Printout,
-  reporter: Reporter,
-  signal: AbortSignal,
-): Promise<JobState[]> {
+async function printAll(system: LocalSystem, printout: Printout, following: Following): Promise<JobState[]> {
   const { ticket, jobName } = printout;
   const { intake, printerId } = system;
-  // Ctrl-C does not end the following: the jobs come to their end, canceled, and are seen to.
-  const patience = new AbortController();
+  const { reporter, signal, over } = following;
   const jobs: Job[] = [];
   const ends: Promise<JobState>[] = [];
-  const interrupted = rejectOnAbort(signal).catch(() => cancelAll(intake, jobs, reporter, patience));
+  const interrupted = rejectOnAbort(signal).catch(() => cancelAll(intake, jobs, following));
   let refusal: unknown;
   try {
     for (const source of printout.sources) {
@@ -129,7 +136,7 @@ async function printAll(
       jobs.push(job);
       reporter.submitted(job);
       const sheets = (of: Progress) => sheetsOf(system, of);
-      const end = follow(intake, job, { reporter, signal: patience.signal, startedMs, sheets });
+      const end = follow(intake, job, { reporter, signal: over.signal, startedMs, sheets });
       end.catch(() => {});
       ends.push(end);
     }
@@ -148,12 +155,10 @@ async function printAll(
 async function cancelAll(
   intake: IntakeClient,
   jobs: readonly Job[],
-  reporter: Reporter,
-  patience: AbortController,
+  { reporter, over }: Following,
 ): Promise<void> {
   reporter.note("canceling");
-  const timer = setTimeout(() => patience.abort(), cancelTimeoutMs);
-  timer.unref();
+  setTimeout(() => over.abort(), cancelTimeoutMs).unref();
   const message = "interrupted";
   await Promise.allSettled(
     jobs.map(({ jobId }) => intake.cancelJob({ jobId, message }, { timeoutMs: callTimeoutMs })),

@@ -86,7 +86,7 @@ export function startPrinter(settings: PrinterSettings): PrinterProcess {
   const failed = exited.then(
     ([code, signal]) => {
       if (stopping) return new Promise<never>(() => {});
-      const why = errors.join("; ") || `exit code ${code ?? signal}`;
+      const why = errors.join("; ") || (signal ? `by ${signal}` : `exit code ${code}`);
       throw new PlatenError("printer-unreachable", `the printer ended: ${why}`);
     },
     (cause: unknown) => {

@@ -8,7 +8,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const newName = (): string => `queue-${randomBytes(6).toString("hex")}`;
 /** A lease that no test outlives, and one that runs out while a test waits for it. */
 const longLeaseMs = 60_000;
-const shortLeaseMs = 400;
+const shortLeaseMs = 1000;
 
 /** Takes deliveries one by one. */
 export function taking(queue: WorkQueue) {
@@ -319,7 +319,7 @@ export function workQueueContract(open: () => Promise<WorkQueues>): void {
         await (await taker.next()).release(0);
         const second = await taker.next();
         expect(fieldsOf(second)).toMatchObject({ id: "one", attempt: 2 });
-        await second.release(600);
+        await second.release(1500);
         // Meanwhile other lanes go on, and this one keeps its order.
         await queue.enqueue("other", "quick", bytes(""));
         const quick = await taker.next();

@@ -70,11 +70,14 @@ export class DeletionMarkers implements AsyncDisposable {
   async #removeOne({ stream, sequence }: Marker): Promise<void> {
     try {
       // By its number: an entry created since under the same key stays.
-      await this.#link.call("remove a deletion marker", () =>
-        this.#link.manager.streams.deleteMessage(stream, sequence, false),
+      await this.#link.call(
+        "remove a deletion marker",
+        () => this.#link.manager.streams.deleteMessage(stream, sequence, false),
+        { refusals: [apiErrorCode.messageDeleteFailed] },
       );
     } catch (error) {
-      if (apiErrorOf(error) !== apiErrorCode.noMessageFound) throw error;
+      // It is gone already: the key was created anew, or has expired.
+      if (apiErrorOf(error) !== apiErrorCode.messageDeleteFailed) throw error;
     }
   }
 }

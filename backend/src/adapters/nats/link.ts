@@ -18,7 +18,8 @@ import { connectionFailure, connectionOptions, type NatsConfig } from "./connect
 
 /** JetStream's own error codes (nats-server/server/errors.json). */
 export const apiErrorCode = {
-  noMessageFound: 10057,
+  noMessageFound: 10037,
+  messageDeleteFailed: 10057,
   streamNotFound: 10059,
   wrongLastSequence: 10071,
   storeFailed: 10077,
@@ -30,6 +31,8 @@ export const apiErrorOf = (error: unknown): number | undefined =>
 export interface CallOptions<T> {
   /** The operation changes nothing, or nothing more when done again: it is tried until the time is up. */
   readonly idempotent?: boolean;
+  /** Refusals of JetStream's that the caller knows what to make of: thrown as they are, for `apiErrorOf`. */
+  readonly refusals?: readonly number[];
   /** Told of a result that came after the call had failed, to dispose of it. */
   readonly abandon?: (result: T) => void;
   /** Aborted, the call fails at once, with the signal's reason. */
@@ -79,8 +82,8 @@ export class NatsLink implements AsyncDisposable {
   }
 
   /**
-   * Runs an operation once there is a connection. Throws what NATS says as a PlatenError, `unavailable` when it says
-   * nothing in time or the connection is lost meanwhile; JetStream's refusals (`apiErrorOf`) are thrown as they are.
+   * Runs an operation once there is a connection. Throws what NATS says as a PlatenError, and `unavailable` when it says
+   * nothing in time or the connection is lost meanwhile.
    */
   async call<T>(doing: string, operation: () => Promise<T>, options: CallOptions<T> = {}): Promise<T> {
     const giveUpMs = performance.now() + this.#timeoutMs;
@@ -92,7 +95,7 @@ export class NatsLink implements AsyncDisposable {
         options.signal?.throwIfAborted();
         const again = isNotTaken(error) || (options.idempotent && isTransient(error));
         if (!again || performance.now() > giveUpMs || this.connection.isClosed()) {
-          throw this.#failure(error, doing);
+          throw this.#failure(error, doing, options.refusals ?? []);
         }
         await delay(retryPauseMs);
       }
@@ -196,9 +199,10 @@ export class NatsLink implements AsyncDisposable {
     );
   }
 
-  #failure(error: unknown, doing: string): unknown {
+  #failure(error: unknown, doing: string, refusals: readonly number[]): unknown {
     if (!(error instanceof NatsError)) return error;
-    if (error.api_error) return apiFailure(error, doing);
+    if (error.api_error)
+      return refusals.includes(error.api_error.err_code!) ? error : apiFailure(error, doing);
     if (isTransient(error)) {
       return this.#unavailable(
         doing,
@@ -238,10 +242,12 @@ const transientCodes: ReadonlySet<string> = new Set([
 const isTransient = (error: unknown): boolean =>
   error instanceof NatsError && !error.api_error && transientCodes.has(error.code);
 
-/** Refusals that callers look for stay as they are; a cluster in trouble and a full disk are `unavailable`. */
-function apiFailure(error: NatsError, doing: string): unknown {
-  const { code, description, err_code } = error.api_error!;
-  const wanted: readonly (number | undefined)[] = Object.values(apiErrorCode);
-  if (wanted.includes(err_code) || code < 500) return error;
-  return new PlatenError("unavailable", `cannot ${doing}: JetStream says: ${description}`, { cause: error });
+/** A server in trouble (a full disk, a cluster without a leader) is `unavailable`. */
+function apiFailure(error: NatsError, doing: string): PlatenError {
+  const { code, description } = error.api_error!;
+  return new PlatenError(
+    code >= 500 ? "unavailable" : "internal",
+    `cannot ${doing}: JetStream says: ${description}`,
+    { cause: error },
+  );
 }

@@ -136,11 +136,14 @@ class NatsBucket implements Bucket {
     const marker = headers();
     marker.set("KV-Operation", "DEL");
     try {
-      const { seq } = await this.#link.call(`delete ${key}`, () =>
-        this.#link.js.publish(`$KV.${this.#name}.${key}${keySuffix}`, Empty, {
-          headers: marker,
-          ...(revision !== undefined && { expect: { lastSubjectSequence: revision } }),
-        }),
+      const { seq } = await this.#link.call(
+        `delete ${key}`,
+        () =>
+          this.#link.js.publish(`$KV.${this.#name}.${key}${keySuffix}`, Empty, {
+            headers: marker,
+            ...(revision !== undefined && { expect: { lastSubjectSequence: revision } }),
+          }),
+        { refusals: [apiErrorCode.wrongLastSequence] },
       );
       this.#markers.add(this.streamName, seq);
     } catch (error) {
@@ -212,8 +215,10 @@ class NatsBucket implements Bucket {
   }
 
   #write(key: string, value: Uint8Array, previousSeq?: number): Promise<number> {
-    return this.#link.call(`write ${key}`, () =>
-      this.#kv.put(key + keySuffix, value, previousSeq === undefined ? {} : { previousSeq }),
+    return this.#link.call(
+      `write ${key}`,
+      () => this.#kv.put(key + keySuffix, value, previousSeq === undefined ? {} : { previousSeq }),
+      { refusals: [apiErrorCode.wrongLastSequence] },
     );
   }
 

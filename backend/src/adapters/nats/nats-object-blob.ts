@@ -181,10 +181,8 @@ class NatsBlobStore implements BlobStore {
   async #dropBroken(key: string, upload: string): Promise<void> {
     const info = await this.#info(key);
     if (info?.upload !== upload) return;
-    await this.#link.call(
-      "delete a blob",
-      () => this.#link.manager.streams.deleteMessage(this.#stream, info.sequence, false),
-      { idempotent: true },
+    await this.#link.call("delete a blob", () =>
+      this.#link.manager.streams.deleteMessage(this.#stream, info.sequence, false),
     );
     throw new PlatenError("unavailable", `${key} was deleted while it was written`);
   }
@@ -208,7 +206,7 @@ class NatsBlobStore implements BlobStore {
       return await this.#link.call(
         "read a blob",
         () => this.#link.manager.streams.getMessage(this.#stream, { last_by_subj: subject }),
-        { idempotent: true },
+        { idempotent: true, refusals: [apiErrorCode.noMessageFound] },
       );
     } catch (error) {
       if (apiErrorOf(error) === apiErrorCode.noMessageFound) return undefined;
@@ -237,7 +235,7 @@ class NatsBlobStore implements BlobStore {
         this.#link.js.publish(subject, data, {
           ...(lastSubjectSequence !== undefined && { expect: { lastSubjectSequence } }),
         }),
-      { idempotent: true },
+      { idempotent: true, refusals: [apiErrorCode.wrongLastSequence] },
     );
   }
 

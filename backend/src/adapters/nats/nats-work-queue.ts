@@ -91,12 +91,19 @@ class NatsWorkQueue implements WorkQueue {
       await this.#link.call(
         `enqueue ${id}`,
         () => this.#link.js.publish(`${subject}.${lane}.${id}`, payload, { msgID: id }),
-        { idempotent: true },
+        { idempotent: true, refusals: [apiErrorCode.storeFailed] },
       );
     } catch (error) {
-      // The subject is taken: the item waits, or somebody has it.
       if (apiErrorOf(error) !== apiErrorCode.storeFailed) throw error;
-      if (!isSubjectTaken(error)) throw storeFull(id, error);
+      // The subject is taken: the item waits, or somebody has it.
+      if ((error as Error).message.includes("maximum messages per subject")) return;
+      throw new PlatenError(
+        "unavailable",
+        `cannot enqueue ${id}: JetStream says: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 
@@ -299,14 +306,6 @@ function deliveryOf(message: Msg): { attempt: number; consumerSequence: number }
   const first = tokens.length > 9 ? 6 : 4;
   return { attempt: Number(tokens[first]), consumerSequence: Number(tokens[first + 2]) };
 }
-
-const isSubjectTaken = (error: unknown): boolean =>
-  (error as Error).message.includes("maximum messages per subject");
-
-const storeFull = (id: string, cause: unknown): PlatenError =>
-  new PlatenError("unavailable", `cannot enqueue ${id}: JetStream says: ${(cause as Error).message}`, {
-    cause,
-  });
 
 const leaseLost = (lane: string, id: string): PlatenError =>
   new PlatenError("conflict", `item ${id} of lane ${lane} went to somebody else: its lease ran out`);

@@ -85,6 +85,8 @@ class HttpDownload {
   readonly #over = new AbortController();
   /** The caller gave up, the time is up, or the download was disposed of. */
   readonly #stop: AbortSignal;
+  /** The other side was silent for too long. */
+  #silent = false;
 
   constructor(options: HttpDownloaderOptions, signal: AbortSignal) {
     this.#options = { idleTimeoutMs: 30_000, allowPrivate: false, ...options, ca: options.ca };
@@ -123,7 +125,7 @@ class HttpDownload {
   }
 
   #parse(uri: string, base?: URL): URL {
-    const url = URL.parse(uri, base);
+    const url = URL.parse(uri, base?.href);
     if (!url) throw new PlatenError("download-refused", "the document's URI is not one");
     if (url.protocol !== "http:" && url.protocol !== "https:") {
       throw new PlatenError(
@@ -151,11 +153,10 @@ class HttpDownload {
       ...(ca && { ca }),
       ...(!allowPrivate && { lookup: publicLookup }),
     });
-    const idle = new PlatenError(
-      "download-timeout",
-      `${nameOf(url)} is silent for ${idleTimeoutMs / 1000} s`,
-    );
-    request.once("timeout", () => request.destroy(idle));
+    request.once("timeout", () => {
+      this.#silent = true;
+      request.destroy();
+    });
     const stop = () => void request.destroy();
     this.#stop.addEventListener("abort", stop, { once: true });
     request.once("close", () => this.#stop.removeEventListener("abort", stop));
@@ -210,6 +211,12 @@ class HttpDownload {
       return new PlatenError(
         "download-timeout",
         `${nameOf(url)} takes longer than ${this.#options.totalTimeoutMs / 1000} s`,
+      );
+    }
+    if (this.#silent) {
+      return new PlatenError(
+        "download-timeout",
+        `${nameOf(url)} is silent for ${this.#options.idleTimeoutMs / 1000} s`,
       );
     }
     if (error instanceof PlatenError) return error;

@@ -31,7 +31,7 @@ export class WorkerPool implements AsyncDisposable {
   readonly #busy = new Set<WorkerProcess>();
   /** What waits, by document; the document whose turn it is first. */
   readonly #waiting = new Map<string, Task[]>();
-  #disposed = false;
+  readonly #closed = new AbortController();
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -46,11 +46,12 @@ export class WorkerPool implements AsyncDisposable {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<Reply> {
+    const any = AbortSignal.any([signal, this.#closed.signal]);
     try {
-      return (await this.#enqueue(work, timeoutMs, signal)) as Reply;
+      return (await this.#enqueue(work, timeoutMs, any)) as Reply;
     } catch (error) {
-      if (!hasCode(error, "conversion-crashed") || this.#disposed) throw error;
-      return (await this.#enqueue(work, timeoutMs, signal)) as Reply;
+      if (!hasCode(error, "conversion-crashed")) throw error;
+      return (await this.#enqueue(work, timeoutMs, any)) as Reply;
     }
   }
 
@@ -59,17 +60,14 @@ export class WorkerPool implements AsyncDisposable {
     for (const worker of [...this.#idle, ...this.#busy]) worker.close(path);
   }
 
-  #enqueue(work: WorkRequest, timeoutMs: number, signal: AbortSignal): Promise<Success> {
+  async #enqueue(work: WorkRequest, timeoutMs: number, signal: AbortSignal): Promise<Success> {
+    if (signal.aborted) throw cancellation(signal);
     const { promise, resolve, reject } = Promise.withResolvers<Success>();
     const onAbort = (): void => {
       this.#forget(task);
       reject(cancellation(signal));
     };
     const task: Task = { work, timeoutMs, signal, resolve, reject, onAbort };
-    if (signal.aborted || this.#disposed) {
-      reject(signal.aborted ? cancellation(signal) : new PlatenError("canceled", "the converter was closed"));
-      return promise;
-    }
     signal.addEventListener("abort", onAbort, { once: true });
     const { path } = work.document;
     this.#waiting.set(path, [...(this.#waiting.get(path) ?? []), task]);
@@ -123,7 +121,7 @@ export class WorkerPool implements AsyncDisposable {
     const worn =
       worker.requests >= maxRequests ||
       (await worker.residentBytes()) > maxRestingShare * this.#options.memoryLimitBytes;
-    if (worn || !worker.isAlive || this.#disposed) await worker.kill();
+    if (worn || !worker.isAlive || this.#closed.signal.aborted) await worker.kill();
     else this.#idle.add(worker);
     this.#busy.delete(worker);
     this.#dispatch();
@@ -131,13 +129,7 @@ export class WorkerPool implements AsyncDisposable {
 
   /** Kills all workers; what waits or is under way ends with `canceled`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed = true;
-    const closed = new PlatenError("canceled", "the converter was closed");
-    for (const task of [...this.#waiting.values()].flat()) {
-      task.signal.removeEventListener("abort", task.onAbort);
-      task.reject(closed);
-    }
-    this.#waiting.clear();
+    this.#closed.abort(new PlatenError("canceled", "the converter was closed"));
     await Promise.all([...this.#idle, ...this.#busy].map((worker) => worker.kill()));
   }
 }

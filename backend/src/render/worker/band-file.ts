@@ -33,9 +33,9 @@ export class BandFile implements AsyncDisposable {
     this.#file = file;
   }
 
-  /** Makes the file, which must not exist. */
+  /** Makes the file, in the place of what a worker that crashed has left. */
   static async create(path: string): Promise<BandFile> {
-    return new BandFile(await open(path, "wx"));
+    return new BandFile(await open(path, "w"));
   }
 
   /** The next rows, without ink. */

@@ -6,6 +6,8 @@
  */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { withNeutralBlack } from "./cmyk-profile.ts";
+import { installLabCorrection } from "./icc-lab.ts";
 
 const root = new URL("./", import.meta.resolve("pdfjs-dist/package.json"));
 
@@ -18,6 +20,9 @@ export const pdfAssets = {
   useWorkerFetch: true,
 } as const;
 
+/** DeviceCMYK as pdf.js has it. */
+const cmykProfile = "/CGATS001Compat-v2-micro.icc";
+
 function assetUrl(text: string): URL {
   const url = new URL(text);
   if (!url.href.startsWith(root.href)) throw new TypeError(`${url.href} is not to be fetched`);
@@ -27,7 +32,7 @@ function assetUrl(text: string): URL {
 /** The part of XMLHttpRequest that pdf.js uses. */
 class AssetRequest {
   responseType = "";
-  response: ArrayBuffer | undefined;
+  response: ArrayBufferLike | undefined;
   #url: URL | undefined;
 
   open(_method: string, url: string): void {
@@ -35,12 +40,15 @@ class AssetRequest {
   }
 
   send(): void {
-    if (this.#url) this.response = new Uint8Array(readFileSync(this.#url)).buffer;
+    if (!this.#url) return;
+    const bytes = new Uint8Array(readFileSync(this.#url));
+    this.response = (this.#url.pathname.endsWith(cmykProfile) ? withNeutralBlack(bytes) : bytes).buffer;
   }
 }
 
-/** Puts both in the place of the network's. */
+/** Puts both in the place of the network's, and corrects what is loaded. */
 export function installAssetLoaders(): void {
+  installLabCorrection();
   Object.assign(globalThis, {
     fetch: async (url: string | URL) => new Response(await readFile(assetUrl(String(url)))),
     XMLHttpRequest: AssetRequest,

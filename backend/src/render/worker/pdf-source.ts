@@ -91,6 +91,7 @@ export async function openPdf(path: string): Promise<PageSource> {
       canvasMaxAreaInBytes: -1,
       verbosity: VerbosityLevel.ERRORS,
     }).promise;
+    if (pdf.numPages < 1) throw new Error("it has no pages");
     return new PdfSource(pdf);
   } catch (cause) {
     throw openingError(cause);

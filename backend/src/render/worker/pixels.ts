@@ -55,25 +55,30 @@ export function desaturate(pixels: Uint32Array): void {
   }
 }
 
-/** A difference of so much at most is shading; more is an edge. */
+/** A difference of so much at most, in every channel, is shading; more is an edge. */
 const maxShadingStep = 16;
+
+/** Whether pixels that differ do so by shading. */
+function isShading(one: number, other: number): boolean {
+  for (let shift = 0; shift < 32; shift += 8) {
+    if (Math.abs(((one >>> shift) & 0xff) - ((other >>> shift) & 0xff)) > maxShadingStep) return false;
+  }
+  return true;
+}
 
 /**
  * The share of pixels that differ a little from their left neighbour, in one row of `everyRows`: next to none in text and line
- * art, which are flat but for hard edges, many in photographs. Of words, green is looked at: it carries most of the luminance.
+ * art, which are flat but for hard edges, many in photographs. Takes grey bytes and words alike.
  */
 export function shadingShare(pixels: Uint8Array | Uint32Array, widthPx: number, everyRows: number): number {
-  const shift = pixels instanceof Uint8Array ? 0 : 8;
   let shaded = 0;
   let seen = 0;
   for (let start = 0; start < pixels.length; start += widthPx * everyRows) {
     const end = Math.min(start + widthPx, pixels.length);
-    let last = (pixels[start]! >>> shift) & 0xff;
     for (let i = start + 1; i < end; i++) {
-      const value = (pixels[i]! >>> shift) & 0xff;
-      const step = Math.abs(value - last);
-      if (step !== 0 && step <= maxShadingStep) shaded++;
-      last = value;
+      const one = pixels[i - 1]!;
+      const other = pixels[i]!;
+      if (one !== other && isShading(one, other)) shaded++;
     }
     seen += end - start;
   }

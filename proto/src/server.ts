@@ -130,12 +130,19 @@ export async function serve(
     );
   });
   // Only called when no call is under way: Node cannot ping over a connection that is closing, and grpc-js takes the lack of
-  // an answer to its keepalive for the death of the other side.
-  const close = async () => {
-    const force = setTimeout(() => server.forceShutdown(), closingMs);
-    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-    clearTimeout(force);
-  };
+  // an answer to its keepalive for the death of the other side. Nor does grpc-js ever see the end of a connection that never
+  // spoke HTTP/2, such as a client's that tried TLS.
+  const close = () =>
+    new Promise<void>((resolve) => {
+      const force = setTimeout(() => {
+        server.forceShutdown();
+        resolve();
+      }, closingMs);
+      server.tryShutdown(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
   return {
     address: `${options.address.slice(0, options.address.lastIndexOf(":"))}:${port}`,
     drain: async () => {

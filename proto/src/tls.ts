@@ -1,4 +1,5 @@
 /** TLS for every listener and every client, from three PEM files. */
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { BlockList, isIPv6 } from "node:net";
 import { createSecureContext } from "node:tls";
@@ -48,6 +49,8 @@ export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
   const material = { ...(cert && { cert }), ...(key && { key }), ...(ca && { ca }) };
   try {
     createSecureContext(material);
+    // An authority that is none would only be noticed when every peer is refused.
+    if (ca) void new X509Certificate(ca);
   } catch (cause) {
     const paths = [files.certFile, files.keyFile, files.caFile].filter((path) => path !== undefined);
     throw new PlatenError(

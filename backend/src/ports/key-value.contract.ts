@@ -370,6 +370,32 @@ export function keyValueContract(open: () => Promise<KeyValueStore>): void {
         abort.abort();
       }));
 
+    test("a key that is written all the while is missing from no listing, and from no watch before `current`", async () => {
+      await using reader = await open();
+      await using writer = await open();
+      const name = newName();
+      const [read, written] = await Promise.all([reader.bucket(name), writer.bucket(name)]);
+      const keys = ["job.1", "job.2", "job.3"];
+      for (const key of keys) await written.put(key, bytes("0"));
+      const stop = new AbortController();
+      const writing = (async () => {
+        for (let n = 1; !stop.signal.aborted; n++)
+          await Promise.all(keys.map((key) => written.put(key, bytes(String(n)))));
+      })();
+      try {
+        for (let round = 0; round < 40; round++) {
+          expect((await all(read.entries("job"))).map(({ key }) => key)).toEqual(keys);
+          const abort = new AbortController();
+          const seen = await reading(read.watch("job", abort.signal)).until("current");
+          abort.abort();
+          for (const key of keys) expect(seen.some((one) => one.startsWith(`${key}=`))).toBe(true);
+        }
+      } finally {
+        stop.abort();
+        await writing;
+      }
+    });
+
     test("a slow reader gets the newest state", () =>
       withBucket(async (bucket) => {
         const abort = new AbortController();

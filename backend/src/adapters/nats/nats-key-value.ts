@@ -224,13 +224,33 @@ class NatsBucket implements Bucket {
 
   /** What there is under the prefix, deletions too. */
   async #snapshot(prefix: string | undefined, headersOnly: boolean): Promise<KvEntry[]> {
-    const found: KvEntry[] = [];
+    // A key that is written meanwhile may be shown again.
+    const found = new Map<string, KvEntry>();
     const never = new AbortController().signal;
     for await (const event of this.#follow(prefix, headersOnly, never)) {
-      if (event === "current") return found;
-      found.push(event);
+      if (event === "current") return [...found.values()];
+      found.set(event.key, event);
     }
     throw lostMeanwhile(this.#name);
+  }
+
+  /**
+   * What a replay did not show though it was there: of a key that is written again between the replay's start and its turn,
+   * the server drops the old message, and shows the new one only after the replay.
+   */
+  async #overlooked(prefix: string | undefined, shown: ReadonlySet<string>): Promise<KvEntry[]> {
+    const root = `$KV.${this.#name}.`;
+    const filter = `${root}${prefix === undefined ? ">" : `${prefix}.>`}`;
+    const { state } = await this.#link.call(
+      `look into the bucket ${this.#name}`,
+      () => this.#link.manager.streams.info(this.streamName, { subjects_filter: filter }),
+      { idempotent: true },
+    );
+    const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(root.length));
+    const missed = keys
+      .filter((key) => !shown.has(key))
+      .map((key) => this.#find(key.slice(0, -keySuffix.length)));
+    return (await Promise.all(missed)).filter((entry) => entry !== null);
   }
 
   /**
@@ -267,8 +287,16 @@ class NatsBucket implements Bucket {
       for await (const entry of watcher) mailbox.put(entry, replayed ? entry.key : undefined);
     };
     pump().then(end, (error: unknown) => mailbox.end(error));
+    const shown = new Set<string>();
+    let current = false;
     try {
-      yield* mailbox;
+      for await (const event of mailbox) {
+        if (event === "current") {
+          yield* await this.#overlooked(prefix, shown);
+          current = true;
+        } else if (!current) shown.add(event.key);
+        yield event;
+      }
     } finally {
       off();
       signal.removeEventListener("abort", end);

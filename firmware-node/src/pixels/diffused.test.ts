@@ -1,0 +1,190 @@
+import { describe, expect, test } from "vitest";
+import { dotsOf, flatBand } from "../testing/dot-pages.ts";
+import { maskSide, maskValues } from "./blue-noise.ts";
+import { coverageRows, makeDiffused } from "./diffused.ts";
+import { blackOfGrey, full, idealInks, interpolate, linearOfSrgb, noInk, solid } from "./ink-table.ts";
+import { diffusion } from "./shiau-fan.ts";
+
+const table = idealInks();
+const mean = (values: ArrayLike<number>): number =>
+  Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Dots of a flat patch of one plane, one byte a dot. */
+function patch(plane: number, coverage: number, width: number, height: number): Uint8Array {
+  const { row } = diffusion(width, plane);
+  const asked = new Int16Array(width).fill(coverage);
+  const dots = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const bits = new Uint8Array(Math.ceil(width / 8));
+    row(asked, 0, 1, bits, 0);
+    for (let x = 0; x < width; x++) dots[y * width + x] = (bits[x >> 3]! >> (7 - (x & 7))) & 1;
+  }
+  return dots;
+}
+
+describe("the ideal engine's table", () => {
+  test("gives back every colour in linear light", () => {
+    const inks = new Int16Array(4);
+    let worst = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const rgb = [i * 7919, i * 104_729, i * 1_299_709].map((v) => (v >> 3) & 255) as [
+        number,
+        number,
+        number,
+      ];
+      interpolate(table.cube, ...rgb, inks, 0);
+      const share = Array.from(inks, (covered) => 1 - covered / full);
+      for (const [channel, value] of rgb.entries()) {
+        worst = Math.max(worst, Math.abs(share[3]! * share[channel]! - linearOfSrgb(value / 255)));
+      }
+    }
+    expect(worst).toBeLessThan(0.002);
+  });
+
+  test("makes neutral pixels of black alone, also next to colour", () => {
+    const inks = new Int16Array(4);
+    for (let v = 0; v < 256; v++) {
+      interpolate(table.cube, v, v, v, inks, 0);
+      expect([...inks.subarray(0, 3)]).toEqual([0, 0, 0]);
+      expect(Math.abs(inks[3]! / full - (1 - linearOfSrgb(v / 255)))).toBeLessThan(0.001);
+    }
+  });
+
+  test("has no ink for white, black alone for black, and nothing else beyond the scale", () => {
+    const greys = blackOfGrey(table);
+    expect([greys[0], greys[255]]).toEqual([solid, noInk]);
+    expect(greys.slice(1, 255).every((k) => k >= 0 && k <= full)).toBe(true);
+  });
+});
+
+describe("cells", () => {
+  const rowOf = (pixels: readonly (readonly number[])[]) => {
+    const row = new Int16Array(pixels.length * 4);
+    coverageRows(table, pixels.length, "cmyk").color(Uint8Array.from(pixels.flat()), 0, row);
+    return pixels.map((_, x) => [...row.subarray(x * 4, x * 4 + 4)]);
+  };
+  const grey = [90, 90, 90];
+  const red = [200, 10, 10];
+
+  test("a neutral cell asks for black alone; one coloured pixel in it, and its greys go through the cube", () => {
+    expect(
+      rowOf([grey, grey, grey, grey, grey, grey, grey, grey]).every(
+        ([c, m, y]) => c === noInk && m === noInk && y === noInk,
+      ),
+    ).toBe(true);
+    const mixed = rowOf([grey, grey, grey, grey, grey, grey, grey, [90, 90, 91]]);
+    expect(mixed.slice(0, 7).every(([c, m, y]) => c === 0 && m === 0 && y === 0)).toBe(true);
+  });
+
+  test("a cell that the page cuts off is neutral when what there is of it is", () => {
+    const row = rowOf([red, red, red, red, red, red, red, red, grey, grey]);
+    expect(row[8]![0]).toBe(noInk);
+    expect(row[7]![0]).not.toBe(noInk);
+  });
+
+  test("white and black pixels are laid as they are among colours", () => {
+    const row = rowOf([
+      [200, 10, 10],
+      [255, 255, 255],
+      [0, 0, 0],
+      [10, 200, 10],
+    ]);
+    expect(row[1]).toEqual([noInk, noInk, noInk, noInk]);
+    expect(row[2]).toEqual([noInk, noInk, noInk, solid]);
+  });
+});
+
+describe("diffusion", () => {
+  test("loses nothing: dots laid are the coverage asked, but for what is carried at the patch's edges", () => {
+    for (const plane of [0, 3]) {
+      for (const share of [0.01, 0.1, 0.33, 0.5, 0.9]) {
+        const dots = patch(plane, Math.round(share * full), 256, 256);
+        expect(Math.abs(mean(dots) - share)).toBeLessThan(0.5 / 256);
+      }
+    }
+  });
+
+  test("a light tint begins at its top edge", () => {
+    for (const plane of [0, 1, 2, 3]) {
+      for (const share of [0.01, 0.02, 0.05, 0.1]) {
+        const rows = 16;
+        const dots = patch(plane, Math.round(share * full), 2048, rows);
+        expect(mean(dots) / share).toBeGreaterThan(0.6);
+        expect(mean(dots) / share).toBeLessThan(1.5);
+      }
+    }
+  });
+
+  test("solid pixels have dots and empty ones none, whatever lies around them", () => {
+    const width = 64;
+    const { row } = diffusion(width, 3);
+    const asked = Int16Array.from({ length: width }, (_, x) => [solid, 3000, noInk, 5000][x % 4]!);
+    for (let y = 0; y < 200; y++) {
+      const bits = new Uint8Array(8);
+      row(asked, 0, 1, bits, 0);
+      for (const byte of bits) expect(byte & 0b10101010).toBe(0b10001000);
+    }
+  });
+
+  test("planes that ask for the same fall on each other as often as chance would have it", () => {
+    const share = 0.3;
+    const planes = [0, 1, 2, 3].map((plane) => patch(plane, Math.round(share * full), 512, 512));
+    for (let p = 0; p < 4; p++) {
+      for (let q = 0; q < p; q++) {
+        expect(Math.abs(mean(planes[p]!.map((dot, i) => dot & planes[q]![i]!)) - share * share)).toBeLessThan(
+          0.01,
+        );
+      }
+    }
+  });
+});
+
+test("colours come back in linear light, averaged over a patch", () => {
+  const side = 200;
+  for (const color of [
+    [100, 60, 30],
+    [200, 220, 240],
+    [30, 40, 50],
+    [250, 128, 10],
+    [128, 128, 128],
+  ]) {
+    const band = flatBand(side, side, color);
+    const [c, m, y, k] = (["cyan", "magenta", "yellow", "black"] as const).map((colorant) =>
+      dotsOf(makeDiffused(table, side, "cmyk"), side, band, colorant),
+    );
+    for (const [channel, ink] of [c!, m!, y!].entries()) {
+      const light = mean(ink.map((dot, i) => (dot | k![i]! ? 0 : 1)));
+      expect(Math.abs(light - linearOfSrgb(color[channel]! / 255))).toBeLessThan(0.004);
+    }
+  }
+});
+
+test("text with soft edges has no dot on the paper around it and no hole in it", () => {
+  const width = 400;
+  const height = 200;
+  const band = flatBand(width, height, [255, 255, 255]);
+  // Slanted strokes, each row's edges cut at a fraction of a pixel.
+  for (let y = 20; y < 180; y++) {
+    for (let left = 20.3; left < 360; left += 28) {
+      const edge = left + y * 0.13;
+      for (let x = Math.floor(edge); x <= edge + 9; x++) {
+        const inside = Math.min(x + 1, edge + 8.6) - Math.max(x, edge);
+        const value = Math.round(255 * (1 - Math.min(1, Math.max(0, inside))));
+        band.pixels.fill(value, (y * width + x) * 3, (y * width + x) * 3 + 3);
+      }
+    }
+  }
+  const dots = dotsOf(makeDiffused(table, width, "cmyk"), width, band, "black");
+  expect(mean(dots)).toBeGreaterThan(0.1);
+  for (const [i, dot] of dots.entries()) {
+    const value = band.pixels[i * 3];
+    if (value === 255) expect(dot).toBe(0);
+    if (value === 0) expect(dot).toBe(1);
+  }
+});
+
+test("the mask has each of its 256 values as often", () => {
+  const counts = new Uint32Array(256);
+  for (const value of maskValues) counts[value]!++;
+  expect(counts.every((count) => count === (maskSide * maskSide) / 256)).toBe(true);
+});

@@ -1,0 +1,122 @@
+/**
+ * How much of the paper each ink shall cover, by table: sRGB → cyan, magenta, yellow, black through a cube of 33³ points, and
+ * light → black for neutral pixels and for printers that have black alone. Tables come from an ICC profile (color/), or from
+ * `idealInks`. This file says how they are read, once and plainly; the kernel reads them in the same way to the bit.
+ *
+ * Coverage is fixed point, 0 to `full`. Three kinds of pixels do not go through the cube:
+ * - White (255, 255, 255) is `noInk` in all planes and black (0, 0, 0) is `solid` in black and `noInk` in the colours. They are
+ *   laid exactly as they are: edges of text stay crisp, and paper stays free of dots.
+ * - Cells are eight pixels of a row from a multiple of eight on; what lies beyond the page counts as white. A cell whose pixels
+ *   are all neutral (R = G = B) is made of black alone, `noInk` in the colours. So a grey band is exactly a colour band
+ *   whose pixels are neutral. It takes a whole cell, because a lone neutral pixel in a photo is chance, and must not end the
+ *   error that its neighbours have sent.
+ */
+
+/** Full coverage: 8192. Coverage plus all error that can come to a pixel fit 16 bits. */
+export const full = 8192;
+/** The pixel has no ink of this plane, and error that comes to it ends. */
+export const noInk = -1;
+/** The pixel has ink of this plane, and error that comes to it ends. */
+export const solid = full + 1;
+
+/** Points along each edge of the cube. */
+export const gridSide = 33;
+/** Distance of neighbouring points in the cube's array: of red, of green, of blue. */
+export const redStep = gridSide * gridSide * 4;
+export const greenStep = gridSide * 4;
+export const blueStep = 4;
+/** Entries of `black`: light from 0 to 8192. */
+export const lightSteps = 8192;
+
+export interface InkTable {
+  /** 33³ points, red slowest, of cyan, magenta, yellow, black: 0 to `full`. */
+  readonly cube: Int16Array;
+  /** Black by light (linear luminance, 0 to `lightSteps`): 0 to `full`. */
+  readonly black: Int16Array;
+}
+
+/** sRGB (IEC 61966-2-1) as linear light, 0 to 1. */
+export function linearOfSrgb(value: number): number {
+  return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+}
+
+/** Rec. 709 luminance in 1/16384, which is their sum: a neutral pixel's luminance is its own light, exactly. */
+const luminanceWeights = [3483, 11718, 1183];
+
+/** What each value of red, green, blue adds to a pixel's light, in 2⁻³⁰: see `lightOf`. */
+export const lightParts: readonly Uint32Array[] = luminanceWeights.map((weight) =>
+  Uint32Array.from({ length: 256 }, (_, v) => weight * Math.round(65536 * linearOfSrgb(v / 255))),
+);
+
+/** Index into `black`. */
+export const lightOf = (r: number, g: number, b: number): number =>
+  (lightParts[0]![r]! + lightParts[1]![g]! + lightParts[2]![b]! + (1 << 16)) >>> 17;
+
+/** Black of a neutral pixel by its value, `solid` and `noInk` at the ends. */
+export function blackOfGrey({ black }: InkTable): Int16Array {
+  return Int16Array.from({ length: 256 }, (_, v) =>
+    v === 0 ? solid : v === 255 ? noInk : black[lightOf(v, v, v)]!,
+  );
+}
+
+/** Place of a value on an edge of the cube, in 1/256 of the distance between points: 0 to 8192. */
+export const placeOf = (value: number): number => (value << 5) + (value >> 3) + (value >> 7);
+
+/**
+ * Coverage of a pixel's four inks by tetrahedral interpolation (J. M. Kasson et al., J. Electronic Imaging 4 (1995)), into
+ * `out` at `at`: from the pixel's corner of the cube one step along the channel with the largest fraction, then along the
+ * middle one, then along the smallest, each with the weight by which it exceeds the next.
+ */
+export function interpolate(
+  cube: Int16Array,
+  r: number,
+  g: number,
+  b: number,
+  out: Int16Array,
+  at: number,
+): void {
+  const [pr, pg, pb] = [placeOf(r), placeOf(g), placeOf(b)];
+  const corner = (pr >> 8) * redStep + (pg >> 8) * greenStep + (pb >> 8) * blueStep;
+  let [large, largeStep] = [pr & 255, redStep];
+  let [middle, middleStep] = [pg & 255, greenStep];
+  let [small, smallStep] = [pb & 255, blueStep];
+  if (large < middle) [large, largeStep, middle, middleStep] = [middle, middleStep, large, largeStep];
+  if (middle < small) [middle, middleStep, small, smallStep] = [small, smallStep, middle, middleStep];
+  if (large < middle) [large, largeStep, middle, middleStep] = [middle, middleStep, large, largeStep];
+  for (let ink = 0; ink < 4; ink++) {
+    const first = corner + ink;
+    const second = first + largeStep;
+    const third = second + middleStep;
+    // Beyond the last point of an edge the fraction is 0, and so is the weight of the point that is not there.
+    const sum =
+      cube[first]! * (256 - large) +
+      (cube[second] ?? 0) * (large - middle) +
+      (cube[third] ?? 0) * (middle - small) +
+      (cube[third + smallStep] ?? 0) * small;
+    out[at + ink] = (sum + 128) >> 8;
+  }
+}
+
+/**
+ * Inks of an ideal engine: a dot of cyan takes all red out of the paper white and leaves the rest, a dot of black takes
+ * everything, planes fall on each other by chance, and dots are seen averaged in linear light. With
+ *
+ *     K = 1 − max(R, G, B)    C = 1 − R ∕ max(R, G, B)    M, Y likewise
+ *
+ * the light that comes back is (1 − K)(1 − C) = R: a page's colour exactly.
+ */
+export function idealInks(): InkTable {
+  const cube = new Int16Array(gridSide ** 3 * 4);
+  const light = Array.from({ length: gridSide }, (_, i) => linearOfSrgb(i / (gridSide - 1)));
+  let at = 0;
+  for (const r of light) {
+    for (const g of light) {
+      for (const b of light) {
+        const most = Math.max(r, g, b);
+        for (const own of [r, g, b]) cube[at++] = most === 0 ? 0 : Math.round(full * (1 - own / most));
+        cube[at++] = Math.round(full * (1 - most));
+      }
+    }
+  }
+  return { cube, black: Int16Array.from({ length: lightSteps + 1 }, (_, i) => full - i) };
+}

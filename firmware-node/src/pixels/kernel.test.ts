@@ -1,0 +1,117 @@
+import { readFileSync } from "node:fs";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { compileKernel } from "../../kernel/tools/build.ts";
+import { blueNoiseSource } from "../../kernel/tools/make-mask.ts";
+import { arbitraryPage, asOneBand, dotsOfBands, type TestPage } from "../testing/dot-pages.ts";
+import { makeDiffused } from "./diffused.ts";
+import { full, idealInks, type InkTable } from "./ink-table.ts";
+import { Kernel } from "./kernel.ts";
+import type { Inks } from "./screen.ts";
+
+const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
+const wasm = new Uint8Array(readFileSync(wasmFile));
+const ideal = idealInks();
+const kernel = new Kernel(wasm, ideal);
+
+/** A table without any order, so that no wrong point goes unseen. */
+function scrambledInks(): InkTable {
+  let state = 7;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * (full + 1));
+  };
+  return { cube: ideal.cube.map(next), black: ideal.black.map(next) };
+}
+
+const sameAsReference = (made: Kernel, table: InkTable, page: TestPage, inks: Inks): void => {
+  const expected = dotsOfBands(makeDiffused(table, page.width, inks), page.bands);
+  expect(dotsOfBands(made.halftoner(page.width, inks), page.bands)).toEqual(expected);
+};
+
+describe.each<Inks>(["cmyk", "k"])("the kernel, %s,", (inks) => {
+  test("lays the reference's dots on any page, band by band", () => {
+    fc.assert(
+      fc.property(arbitraryPage, (page) => sameAsReference(kernel, ideal, page, inks)),
+      { numRuns: 200, seed: 1 },
+    );
+  });
+
+  test("reads any table as the reference does", () => {
+    const table = scrambledInks();
+    const scrambled = new Kernel(wasm, table);
+    fc.assert(
+      fc.property(arbitraryPage, (page) => sameAsReference(scrambled, table, page, inks)),
+      { numRuns: 60, seed: 2 },
+    );
+  });
+
+  test("lays the same dots however the page is cut and whatever its bands are called", () => {
+    fc.assert(
+      fc.property(arbitraryPage, fc.infiniteStream(fc.integer({ min: 1, max: 19 })), (page, cuts) => {
+        const whole = asOneBand(page);
+        const cut = [];
+        for (let y = 0; y < whole.rows; ) {
+          const rows = Math.min(cuts.next().value!, whole.rows - y);
+          const pixels = whole.pixels.subarray(y * page.width * 3, (y + rows) * page.width * 3);
+          cut.push({ kind: "color" as const, pixels, rows });
+          y += rows;
+        }
+        const expected = planesOf(page.width, [whole], inks);
+        expect(planesOf(page.width, cut, inks)).toEqual(expected);
+        expect(planesOf(page.width, page.bands, inks)).toEqual(expected);
+      }),
+      { numRuns: 120, seed: 3 },
+    );
+  });
+
+  test.each([
+    ["noise", (i: number) => (Math.imul(i, 2654435761) >>> 13) & 255],
+    ["a ramp", (i: number) => Math.floor((i % 4961) / 19.5)],
+    ["white", () => 255],
+    ["black", () => 0],
+  ])("lays the reference's dots on a wide page of %s", (_, value) => {
+    const width = 4961;
+    const pixels = Uint8Array.from({ length: width * 13 * 3 }, (_, i) => value(i));
+    sameAsReference(kernel, ideal, { width, bands: [{ kind: "color", pixels, rows: 13 }] }, inks);
+  });
+});
+
+/** All planes of a page, each as the rows of all bands. */
+function planesOf(width: number, bands: TestPage["bands"], inks: Inks): Record<string, string> {
+  const halftoner = kernel.halftoner(width, inks);
+  const planes: Record<string, string> = { cyan: "", magenta: "", yellow: "", black: "" };
+  for (const { kind, pixels, rows } of bands) {
+    const laid = halftoner.band(kind, pixels, rows);
+    for (const colorant of Object.keys(planes)) {
+      const bits = laid.find((plane) => plane.colorant === colorant)?.bits;
+      planes[colorant] += Buffer.from(bits ?? new Uint8Array(rows * halftoner.strideBytes)).toString("hex");
+    }
+  }
+  return planes;
+}
+
+test("a band with too few pixels is refused", () => {
+  const halftoner = kernel.halftoner(10, "cmyk");
+  expect(() => halftoner.band("color", new Uint8Array(10 * 3 * 4 - 1), 4)).toThrow(RangeError);
+});
+
+test("halftoners of one kernel do not disturb each other", () => {
+  const page = (value: number) => [
+    { kind: "grey" as const, pixels: new Uint8Array(64 * 3).fill(value), rows: 3 },
+  ];
+  const alone = dotsOfBands(kernel.halftoner(64, "k"), [...page(90), ...page(90)]);
+  const first = kernel.halftoner(64, "k");
+  const begun = dotsOfBands(first, page(90));
+  dotsOfBands(kernel.halftoner(64, "k"), page(10));
+  expect([...begun, ...dotsOfBands(first, page(90))]).toEqual(alone);
+});
+
+test("kernel.wasm is what kernel/assembly compiles to (node firmware-node/kernel/tools/build.ts)", async () => {
+  expect(Buffer.from(await compileKernel()).equals(wasm)).toBe(true);
+});
+
+test("the mask is what its generator makes (node firmware-node/kernel/tools/make-mask.ts)", () => {
+  const file = readFileSync(new URL("./blue-noise.ts", import.meta.url), "utf8");
+  expect(file === blueNoiseSource()).toBe(true);
+});

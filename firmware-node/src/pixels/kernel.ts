@@ -1,0 +1,185 @@
+/**
+ * The halftoner of ink tables and Shiau–Fan diffusion as WebAssembly with SIMD, sources in kernel/assembly: dot for dot what
+ * diffused.ts says, many times faster.
+ */
+import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
+import { blackOfGrey, blueStep, greenStep, type InkTable, lightParts, noInk, redStep } from "./ink-table.ts";
+import type { Inks } from "./screen.ts";
+import { planeRules } from "./shiau-fan.ts";
+
+/** What kernel.wasm exports; addresses are of its memory. */
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  open(width: number, rowsMax: number): void;
+  clearErrors(): void;
+  colorRows(rows: number, maskRow: number): void;
+  blackRows(rows: number, maskRow: number, color: boolean): void;
+  readonly widthPx: WebAssembly.Global;
+  readonly pairs: WebAssembly.Global;
+  readonly singles: WebAssembly.Global;
+  readonly greys: WebAssembly.Global;
+  readonly blacks: WebAssembly.Global;
+  readonly lights: WebAssembly.Global;
+  readonly thresholds: WebAssembly.Global;
+  readonly biases: WebAssembly.Global;
+  readonly input: WebAssembly.Global;
+  readonly output: WebAssembly.Global;
+  readonly outputStride: WebAssembly.Global;
+  readonly planeStride: WebAssembly.Global;
+}
+
+/**
+ * Rows that are handed over at a time: few enough for the second-level cache, and groups of eight, which is how many the
+ * kernel takes at once.
+ */
+const sliceRows = 16;
+
+const colorants: readonly Colorant[] = ["cyan", "magenta", "yellow", "black"];
+const black = 3;
+
+/** The tables as the kernel reads them; layout.ts says how. */
+function tablesOf(table: InkTable) {
+  const { cube } = table;
+  const opposite = redStep + greenStep + blueStep;
+  const singles = cube.map((coverage) => 2 * coverage + 1);
+  const pairs = new Int16Array(cube.length * 2);
+  for (let i = 0; i < cube.length; i++) {
+    pairs[i * 2] = singles[i]!;
+    pairs[i * 2 + 1] = singles[i + opposite] ?? 1;
+  }
+  const greys = new Int16Array(256 * 4).fill(noInk);
+  for (const [value, k] of blackOfGrey(table).entries()) greys[value * 4 + black] = k;
+  const thresholds = new Int16Array(planeRules[0]!.thresholds.length * 4);
+  for (const [plane, rule] of planeRules.entries()) {
+    for (let i = 0; i < rule.thresholds.length; i++) thresholds[i * 4 + plane] = rule.thresholds[i]!;
+  }
+  const biases = planeRules.map(({ bias }) => bias);
+  return {
+    pairs,
+    singles,
+    greys,
+    thresholds,
+    blacks: table.black,
+    biases: Int16Array.from([...biases, ...biases]),
+    lights: new Int16Array(Uint32Array.from(lightParts.flatMap((parts) => [...parts])).buffer),
+  };
+}
+
+type TableName = keyof ReturnType<typeof tablesOf>;
+
+function hasDot(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return true;
+  return false;
+}
+
+/** Makes halftoners of one ink table. */
+export class Kernel {
+  readonly #module: WebAssembly.Module;
+  readonly #tables: [TableName, Int16Array][];
+
+  /** `wasm` is kernel/kernel.wasm. Throws WebAssembly.CompileError where there is no SIMD. */
+  constructor(wasm: Uint8Array<ArrayBuffer>, table: InkTable) {
+    this.#module = new WebAssembly.Module(wasm);
+    this.#tables = Object.entries(tablesOf(table)) as [TableName, Int16Array][];
+  }
+
+  /** A halftoner for a page `width` pixels wide; it holds about 1.5 MB and 220 bytes a pixel of the width. */
+  halftoner(width: number, inks: Inks): Halftoner {
+    const instance = new WebAssembly.Instance(this.#module);
+    const exports = instance.exports as unknown as Exports;
+    exports.open(width, sliceRows);
+    const memory = new Int16Array(exports.memory.buffer);
+    for (const [name, values] of this.#tables) memory.set(values, exports[name].value / 2);
+    return new KernelHalftoner(exports, width, inks);
+  }
+}
+
+class KernelHalftoner implements Halftoner {
+  readonly strideBytes: number;
+  readonly #exports: Exports;
+  readonly #width: number;
+  readonly #paddedWidth: number;
+  readonly #inks: Inks;
+  readonly #input: Uint8Array;
+  readonly #output: Uint8Array;
+  readonly #outputStride: number;
+  readonly #planeStride: number;
+  #planes: Uint8Array[] = [];
+  /** Row of the page that comes next. */
+  #y = 0;
+
+  constructor(exports: Exports, width: number, inks: Inks) {
+    this.#exports = exports;
+    this.#width = width;
+    this.#inks = inks;
+    this.strideBytes = Math.ceil(width / 8);
+    this.#paddedWidth = exports.widthPx.value;
+    this.#outputStride = exports.outputStride.value;
+    this.#planeStride = exports.planeStride.value;
+    const { buffer } = exports.memory;
+    this.#input = new Uint8Array(buffer, exports.input.value, this.#paddedWidth * 3 * sliceRows);
+    this.#output = new Uint8Array(buffer, exports.output.value, this.#planeStride * 4);
+  }
+
+  band(kind: BandKind, pixels: Uint8Array, rows: number): readonly DotPlane[] {
+    if (kind === "blank") {
+      if (rows > 0) this.#exports.clearErrors();
+      this.#y += rows;
+      return [];
+    }
+    const bytesPerPixel = kind === "grey" ? 1 : 3;
+    const rowBytes = this.#width * bytesPerPixel;
+    if (pixels.length < rows * rowBytes) {
+      throw new RangeError(`${rows} rows of ${rowBytes} bytes are more than ${pixels.length}`);
+    }
+    const colored = kind === "color" && this.#inks === "cmyk";
+    const laid = colored ? [0, 1, 2, black] : [black];
+    const planes = this.#planesFor(rows);
+    for (let first = 0; first < rows; first += sliceRows) {
+      const count = Math.min(sliceRows, rows - first);
+      this.#takeIn(pixels.subarray(first * rowBytes), count, bytesPerPixel);
+      if (colored) this.#exports.colorRows(count, this.#y);
+      else this.#exports.blackRows(count, this.#y, kind === "color");
+      for (const plane of laid) this.#takeOut(plane, planes[plane]!, first, count);
+      this.#y += count;
+    }
+    return laid
+      .map((plane) => ({ colorant: colorants[plane]!, bits: planes[plane]! }))
+      .filter(({ bits }) => hasDot(bits));
+  }
+
+  #planesFor(rows: number): Uint8Array[] {
+    const sizeBytes = rows * this.strideBytes;
+    if ((this.#planes[0]?.length ?? -1) < sizeBytes) {
+      this.#planes = colorants.map(() => new Uint8Array(sizeBytes));
+    }
+    return this.#planes.map((plane) => plane.subarray(0, sizeBytes));
+  }
+
+  /** Copies rows into the kernel's memory, padded with white. */
+  #takeIn(pixels: Uint8Array, rows: number, bytesPerPixel: number): void {
+    const rowBytes = this.#width * bytesPerPixel;
+    const paddedBytes = this.#paddedWidth * bytesPerPixel;
+    if (rowBytes === paddedBytes) {
+      this.#input.set(pixels.subarray(0, rows * rowBytes));
+      return;
+    }
+    for (let y = 0; y < rows; y++) {
+      this.#input.set(pixels.subarray(y * rowBytes, (y + 1) * rowBytes), y * paddedBytes);
+      this.#input.fill(255, y * paddedBytes + rowBytes, (y + 1) * paddedBytes);
+    }
+  }
+
+  #takeOut(plane: number, bits: Uint8Array, firstRow: number, rows: number): void {
+    const stride = this.#outputStride;
+    const begin = plane * this.#planeStride;
+    if (stride === this.strideBytes) {
+      bits.set(this.#output.subarray(begin, begin + rows * stride), firstRow * stride);
+      return;
+    }
+    for (let y = 0; y < rows; y++) {
+      const row = this.#output.subarray(begin + y * stride, begin + y * stride + this.strideBytes);
+      bits.set(row, (firstRow + y) * this.strideBytes);
+    }
+  }
+}

@@ -11,6 +11,8 @@ import { PlatenError } from "@platen/proto";
 export interface NatsServerOptions {
   /** Lines to add to the server's configuration: users, TLS. */
   readonly config?: string;
+  /** Default: true. */
+  readonly jetStream?: boolean;
 }
 
 export interface NatsServer extends AsyncDisposable {
@@ -53,10 +55,14 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   const start = async () => {
     if (running) return;
     const config = join(dir, "nats.conf");
-    await writeFile(
-      config,
-      `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(join(dir, "jetstream"))} }\n${options.config ?? ""}\n`,
-    );
+    const lines = [
+      `listen: "127.0.0.1:${port}"`,
+      ...(options.jetStream === false
+        ? []
+        : [`jetstream { store_dir: ${JSON.stringify(join(dir, "jetstream"))} }`]),
+      options.config ?? "",
+    ];
+    await writeFile(config, lines.join("\n"));
     running = await run(path, config);
     port = running.port;
   };

@@ -12,8 +12,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PlatenError } from "@platen/proto";
 import { ChangeFeed } from "./change-feed.ts";
 
-/** How long a write waits for another process's transaction before it gives up. Transactions here last microseconds. */
-const busyTimeoutMs = 5000;
+/** Transactions here last microseconds; who holds the file for so long hangs. */
+const defaultBusyTimeoutMs = 5000;
 /** Counts layouts of the file that older programs cannot use. */
 const layoutVersion = 1;
 
@@ -33,10 +33,12 @@ export interface DatabaseOptions {
   /** Statements that create what is missing. */
   readonly schema: string;
   readonly synchronous: "NORMAL" | "FULL";
+  /** How long a write waits for another process's transaction before it gives up. */
+  readonly busyTimeoutMs?: number;
 }
 
 /** A connection. All of its work is synchronous, so that one tick of the event loop sees one transaction. */
-export class Database {
+export class Database implements Disposable {
   readonly feed: ChangeFeed;
   readonly #handle: DatabaseSync;
   readonly #path: string;
@@ -59,6 +61,7 @@ export class Database {
   /** Opens `platen.db` in the folder, and makes both when they do not exist. */
   static async open(dataDir: string, options: DatabaseOptions): Promise<Database> {
     const path = join(dataDir, "platen.db");
+    const busyTimeoutMs = options.busyTimeoutMs ?? defaultBusyTimeoutMs;
     try {
       await mkdir(dataDir, { recursive: true, mode: 0o700 });
     } catch (cause) {
@@ -73,17 +76,17 @@ export class Database {
     // Turning on WAL wants the file for itself and does not wait for it, so processes that start together may collide here.
     for (const giveUpMs = Date.now() + busyTimeoutMs; ; await delay(20)) {
       try {
-        return Database.#tryOpen(path, options);
+        return Database.#tryOpen(path, options, busyTimeoutMs);
       } catch (error) {
         if (codeOf(error) !== resultCode.busy || Date.now() > giveUpMs) throw failure(error, path);
       }
     }
   }
 
-  static #tryOpen(path: string, { schema, synchronous }: DatabaseOptions): Database {
+  static #tryOpen(path: string, options: DatabaseOptions, busyTimeoutMs: number): Database {
     const handle = new DatabaseSync(path, { timeout: busyTimeoutMs });
     try {
-      handle.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous};`);
+      handle.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous};`);
       handle.exec("BEGIN IMMEDIATE");
       const version = handle.prepare("PRAGMA user_version").get()?.user_version as number;
       if (version > layoutVersion) {
@@ -92,7 +95,7 @@ export class Database {
           `${path} was made by a newer Platen (layout ${version}, this one knows ${layoutVersion}): use that one, or another data folder`,
         );
       }
-      handle.exec(`${schema}; PRAGMA user_version = ${layoutVersion}; COMMIT;`);
+      handle.exec(`${options.schema}; PRAGMA user_version = ${layoutVersion}; COMMIT;`);
       return new Database(handle, path);
     } catch (error) {
       handle.close();
@@ -119,7 +122,7 @@ export class Database {
     return this.#guard(work);
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.feed.close();
     if (this.#handle.isOpen) this.#handle.close();
   }
@@ -162,7 +165,7 @@ function failure(error: unknown, path: string): unknown {
   switch (code) {
     case resultCode.busy:
     case resultCode.locked:
-      return say("unavailable", `another process has held ${path} for ${busyTimeoutMs / 1000} s`);
+      return say("unavailable", `another process holds ${path} and does not let go`);
     case resultCode.full:
       return say("unavailable", `the disk of ${path} is full`);
     case resultCode.io:

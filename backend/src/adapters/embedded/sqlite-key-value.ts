@@ -98,7 +98,7 @@ export async function openSqliteKeyValueStore(dataDir: string): Promise<KeyValue
     },
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(sweeping);
-      database.close();
+      database[Symbol.dispose]();
     },
   };
 }

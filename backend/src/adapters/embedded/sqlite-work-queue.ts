@@ -77,7 +77,7 @@ export async function openSqliteWorkQueues(dataDir: string): Promise<WorkQueues>
       return new SqliteWorkQueue(database, statements, id, leaseMs);
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      database.close();
+      database[Symbol.dispose]();
     },
   };
 }

@@ -1,12 +1,13 @@
 /** How to reach the NATS servers: addresses, TLS, credentials. */
 import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { loadTls, PlatenError, requireTlsUnlessLoopback, type TlsFiles } from "@platen/proto";
 import { type ConnectionOptions, credsAuthenticator, ErrorCode } from "nats";
 
 export interface NatsConfig {
   /**
-   * Servers of one cluster: `host`, `host:port`, `nats://…`, or `tls://…` for TLS; a user and password, or a token, may
-   * stand before the host (`nats://user:password@host`). Port 4222 by default.
+   * Servers of one cluster: `host`, `host:port`, `nats://…`, or `tls://…` for TLS, then by the name on the certificate. A
+   * user and password, or a token, may stand before the host (`nats://user:password@host`). Port 4222 by default.
    */
   readonly servers: readonly string[];
   /** For `tls://` servers: the CA that they must come from, and this side's certificate if they ask for one. */
@@ -29,6 +30,14 @@ export async function connectionOptions(config: NatsConfig, timeoutMs: number): 
   const servers = urls.map((url) => `${url.hostname}:${url.port || 4222}`);
   for (const server of servers) {
     requireTlsUnlessLoopback(server, secure, config.allowPlaintext ?? false, "--allow-plaintext");
+  }
+  const addresses = urls.filter((url) => isIP(url.hostname.replace(/^\[|\]$/g, "")));
+  if (secure && addresses.length > 0) {
+    // The client library would look for "localhost" on the certificate of a server without a name.
+    throw new PlatenError(
+      "configuration",
+      `${addresses[0]!.host}: a NATS server with TLS must be given by the host name on its certificate, not by an address`,
+    );
   }
   return {
     servers,
@@ -95,7 +104,7 @@ const credentialCodes: ReadonlySet<string> = new Set([
 ]);
 
 /** Why there is no connection. */
-export function connectionFailure(error: unknown, servers: string): PlatenError {
+export function connectionFailure(error: unknown, { servers, tls }: ConnectionOptions): PlatenError {
   const { code, message } = error as NodeJS.ErrnoException;
   const say = (kind: "configuration" | "unavailable", sentence: string) =>
     new PlatenError(kind, sentence, { cause: error });
@@ -108,7 +117,9 @@ export function connectionFailure(error: unknown, servers: string): PlatenError 
   if (code === ErrorCode.ServerOptionNotAvailable || code === ErrorCode.Tls || isCertificateError(code)) {
     return say("configuration", `cannot speak TLS with the NATS server at ${servers}: ${message}`);
   }
-  return say("unavailable", `no NATS server answers at ${servers}: ${message}`);
+  // A server that wants a certificate just hangs up (TLS 1.3 tells only after the handshake).
+  const hint = tls && !tls.certFile ? " (if it asks its clients for a certificate, give one)" : "";
+  return say("unavailable", `no NATS server answers at ${servers}: ${message}${hint}`);
 }
 
 /** Node's codes for certificates that do not hold. */

@@ -77,7 +77,7 @@ export class NatsLink implements AsyncDisposable {
       return new NatsLink(connection, manager, config.replicas ?? 1, timeoutMs);
     } catch (error) {
       await connection?.close();
-      throw connectionFailure(error, `${options.servers}`);
+      throw connectionFailure(error, options);
     }
   }
 

@@ -1,4 +1,5 @@
 /** The converter: documents to pages of bands, in worker processes. */
+import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
@@ -130,7 +131,7 @@ class ConvertibleDocument implements OpenDocument {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort(new PlatenError("canceled", "the document was closed"));
     await Promise.allSettled(this.#underWay);
-    this.#pool.release(this.#file.path);
+    this.#pool.release(this.#file);
     await rm(this.#folder, { recursive: true, force: true });
   }
 }
@@ -159,7 +160,7 @@ export function createConverter(options: ConverterOptions = {}): Converter {
       settings: ConversionSettings,
       signal: AbortSignal,
     ): Promise<OpenDocument> {
-      const file: DocumentFile = { path, mediaType };
+      const file: DocumentFile = { id: randomUUID(), path, mediaType };
       const pageRanges = (settings.ticket?.pageRanges ?? []).map(({ firstPage, lastPage }) => ({
         firstPage,
         lastPage,
@@ -175,7 +176,7 @@ export function createConverter(options: ConverterOptions = {}): Converter {
         const folder = await mkdtemp(join(limits.tempDir, "platen-pages-"));
         return new ConvertibleDocument(file, sides, bandSettings(settings), folder, pool, limits);
       } catch (error) {
-        pool.release(path);
+        pool.release(file);
         throw error;
       }
     },

@@ -30,8 +30,12 @@ const converterWith = (options: ConverterOptions = {}): Converter =>
   createConverter({ workers: 1, tempDir, ...options });
 
 let files = 0;
-async function open(converter: Converter, document: Uint8Array): Promise<OpenDocument> {
-  const path = join(folder, `document-${files++}`);
+async function open(
+  converter: Converter,
+  document: Uint8Array,
+  name = `document-${files++}`,
+): Promise<OpenDocument> {
+  const path = join(folder, name);
   await writeFile(path, document);
   const settings = create(ConversionSettingsSchema, {
     mediaWidthUm: 25_400,
@@ -227,6 +231,17 @@ describe("a caller that gives up", () => {
 });
 
 describe("documents at once", () => {
+  it("may be the same file: closing one does not disturb the other", async () => {
+    await using converter = converterWith();
+    const document = pdf([heavy(1)]);
+    await using kept = await open(converter, document, "same");
+    const other = await open(converter, document, "same");
+    const pages = convertAll(kept);
+    await until(aPageIsBegun);
+    await other[Symbol.asyncDispose]();
+    expect(await pages).toHaveLength(1);
+  });
+
   it("take turns: a short one does not wait for a long one", async () => {
     await using converter = converterWith();
     await using long = await open(converter, stamps(20));

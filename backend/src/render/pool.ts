@@ -1,6 +1,6 @@
 /** The worker processes of a converter, shared fairly by the documents that are being converted. */
 import { PlatenError, hasCode } from "@platen/proto";
-import type { Opened, Rendered, WorkReply, WorkRequest } from "./protocol.ts";
+import type { DocumentFile, Opened, Rendered, WorkReply, WorkRequest } from "./protocol.ts";
 import { cancellation, type WorkerOptions, WorkerProcess } from "./worker-process.ts";
 
 export interface PoolOptions extends WorkerOptions {
@@ -29,7 +29,7 @@ export class WorkerPool implements AsyncDisposable {
   readonly #options: PoolOptions;
   readonly #idle = new Set<WorkerProcess>();
   readonly #busy = new Set<WorkerProcess>();
-  /** What waits, by document; the document whose turn it is first. */
+  /** What waits, by the id of its document; the document whose turn it is first. */
   readonly #waiting = new Map<string, Task[]>();
   readonly #closed = new AbortController();
 
@@ -56,8 +56,8 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /** The document is not needed any more. */
-  release(path: string): void {
-    for (const worker of [...this.#idle, ...this.#busy]) worker.close(path);
+  release({ id }: DocumentFile): void {
+    for (const worker of [...this.#idle, ...this.#busy]) worker.close(id);
   }
 
   async #enqueue(work: WorkRequest, timeoutMs: number, signal: AbortSignal): Promise<Success> {
@@ -69,33 +69,33 @@ export class WorkerPool implements AsyncDisposable {
     };
     const task: Task = { work, timeoutMs, signal, resolve, reject, onAbort };
     signal.addEventListener("abort", onAbort, { once: true });
-    const { path } = work.document;
-    this.#waiting.set(path, [...(this.#waiting.get(path) ?? []), task]);
+    const { id } = work.document;
+    this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), task]);
     this.#dispatch();
     return promise;
   }
 
   #forget(task: Task): void {
-    const { path } = task.work.document;
-    const left = this.#waiting.get(path)?.filter((one) => one !== task) ?? [];
-    if (left.length) this.#waiting.set(path, left);
-    else this.#waiting.delete(path);
+    const { id } = task.work.document;
+    const left = this.#waiting.get(id)?.filter((one) => one !== task) ?? [];
+    if (left.length) this.#waiting.set(id, left);
+    else this.#waiting.delete(id);
   }
 
   /** The next task of the document whose turn it is, which goes to the end of the line. */
   #next(): Task | undefined {
     const [turn] = this.#waiting;
     if (!turn) return undefined;
-    const [path, [task, ...rest]] = turn;
-    this.#waiting.delete(path);
-    if (rest.length) this.#waiting.set(path, rest);
+    const [id, [task, ...rest]] = turn;
+    this.#waiting.delete(id);
+    if (rest.length) this.#waiting.set(id, rest);
     return task;
   }
 
   /** A worker that has the document open, else any idle one, else a new one. */
-  #take(path: string): WorkerProcess {
+  #take(id: string): WorkerProcess {
     const idle = [...this.#idle].sort(
-      (one, other) => Number(other.documents.has(path)) - Number(one.documents.has(path)),
+      (one, other) => Number(other.documents.has(id)) - Number(one.documents.has(id)),
     );
     return idle[0] ?? new WorkerProcess(this.#options);
   }
@@ -105,7 +105,7 @@ export class WorkerPool implements AsyncDisposable {
       const task = this.#next();
       if (!task) return;
       task.signal.removeEventListener("abort", task.onAbort);
-      const worker = this.#take(task.work.document.path);
+      const worker = this.#take(task.work.document.id);
       this.#idle.delete(worker);
       this.#busy.add(worker);
       void this.#work(worker, task);

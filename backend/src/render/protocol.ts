@@ -3,8 +3,9 @@ import type { ErrorCode } from "@platen/proto";
 import type { ImposedSide, InputPage, Range } from "../domain/imposition.ts";
 import type { MediaType } from "../domain/media-type.ts";
 
-/** A document on disk; the path names it. */
+/** A document that is open. The same file may be open twice. */
 export interface DocumentFile {
+  readonly id: string;
   readonly path: string;
   readonly mediaType: MediaType;
 }
@@ -39,7 +40,7 @@ export interface RenderRequest {
 /** The document is not needed any more. Has no reply. */
 export interface CloseRequest {
   readonly kind: "close";
-  readonly path: string;
+  readonly id: string;
 }
 
 /** One at a time; the next one follows the reply. */

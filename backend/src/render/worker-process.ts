@@ -42,7 +42,7 @@ export class WorkerProcess {
   readonly #ready: Promise<unknown>;
   #stderr = "";
   #requests = 0;
-  /** Paths of documents that it has open; some of them it may have closed by itself. */
+  /** Ids of documents that it has open; some of them it may have closed by itself. */
   readonly documents = new Set<string>();
 
   constructor({ memoryLimitBytes, tempDir }: WorkerOptions) {
@@ -116,7 +116,7 @@ export class WorkerProcess {
    */
   async request(work: WorkRequest, timeoutMs: number, signal: AbortSignal): Promise<WorkReply> {
     this.#requests++;
-    this.documents.add(work.document.path);
+    this.documents.add(work.document.id);
     const reply = Promise.withResolvers<WorkReply>();
     const break_ = (error: PlatenError): void => {
       reply.reject(error);
@@ -157,9 +157,9 @@ export class WorkerProcess {
   }
 
   /** The document is not needed any more. */
-  close(path: string): void {
-    if (!this.documents.delete(path) || !this.isAlive) return;
-    this.#child.send({ kind: "close", path } satisfies CloseRequest);
+  close(id: string): void {
+    if (!this.documents.delete(id) || !this.isAlive) return;
+    this.#child.send({ kind: "close", id } satisfies CloseRequest);
   }
 
   /** Resolves when it is gone. */

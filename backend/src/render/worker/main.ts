@@ -27,14 +27,14 @@ import { renderSide } from "./render-side.ts";
 const maxOpenDocuments = 4;
 
 const canvas = new ReusedCanvas();
-/** By path, the least recently used first. */
+/** By id, the least recently used first. */
 const documents = new Map<string, PageSource>();
 
-async function sourceOf({ path, mediaType }: DocumentFile): Promise<PageSource> {
-  const open = documents.get(path);
-  documents.delete(path);
+async function sourceOf({ id, path, mediaType }: DocumentFile): Promise<PageSource> {
+  const open = documents.get(id);
+  documents.delete(id);
   const source = open ?? (await (mediaType === "application/pdf" ? openPdf(path) : openImage(path)));
-  documents.set(path, source);
+  documents.set(id, source);
   for (const [oldest] of documents) {
     if (documents.size <= maxOpenDocuments) break;
     await close(oldest);
@@ -42,9 +42,9 @@ async function sourceOf({ path, mediaType }: DocumentFile): Promise<PageSource> 
   return source;
 }
 
-async function close(path: string): Promise<void> {
-  const source = documents.get(path);
-  documents.delete(path);
+async function close(id: string): Promise<void> {
+  const source = documents.get(id);
+  documents.delete(id);
   await source?.[Symbol.asyncDispose]();
   if (documents.size > 0) return;
   // At rest, it holds as little as it can.
@@ -91,7 +91,7 @@ sharp.cache(false);
 process.on("unhandledRejection", () => {});
 process.on("disconnect", () => process.exit());
 process.on("message", (request: WorkRequest | CloseRequest) => {
-  if (request.kind === "close") void close(request.path);
+  if (request.kind === "close") void close(request.id);
   else void replyTo(request).then(send);
 });
 new Worker(new URL("./orphan-watch.ts", import.meta.url)).unref();

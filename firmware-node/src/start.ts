@@ -21,6 +21,7 @@ import {
 } from "@platen/proto";
 import { sharpDecoder } from "./adapters/decode.ts";
 import { HttpFetch } from "./adapters/http-fetch.ts";
+import { loadKernel } from "./adapters/kernel-file.ts";
 import { openSink } from "./adapters/sinks.ts";
 import { stateFile } from "./adapters/state-file.ts";
 import { Printer } from "./app/printer.ts";
@@ -28,6 +29,8 @@ import { type PrinterConfig, type PrinterSettings, parsePrinterConfig } from "./
 import { Polling } from "./grpc/polling.ts";
 import { printerService } from "./grpc/printer-service.ts";
 import { type BackendEvent, Registration } from "./grpc/registration.ts";
+import { halftonersOf } from "./pixels/halftoners.ts";
+import { idealInks } from "./pixels/ink-table.ts";
 import type { EngineDriver, EngineEvent } from "./ports/engine-driver.ts";
 import { version } from "./version.ts";
 
@@ -120,6 +123,8 @@ export async function startPrinter(
   const secure = config.tls || tls.ca !== undefined;
   requireTlsUnlessLoopback(config.backend, secure, config.allowPlaintext, "--allow-plaintext");
 
+  const kernel = await loadKernel(idealInks());
+
   await using started = new AsyncDisposableStack();
   const driver = started.use(
     options.driver ??
@@ -142,6 +147,7 @@ export async function startPrinter(
       driver,
       store,
       decoder: sharpDecoder,
+      makeHalftoner: halftonersOf(kernel),
       faultTimeoutMs: config.faultTimeoutS * 1000,
       patienceMs: config.fetchPatienceS * 1000,
       now: Date.now,

@@ -11,7 +11,7 @@ import {
   Sides,
 } from "@platen/proto";
 import type { EngineCapabilities } from "../ports/engine-driver.ts";
-import type { ScreenName } from "../pixels/halftoner.ts";
+import type { HalftoneName } from "../pixels/halftoners.ts";
 import { planSheets, type SheetPlan } from "./sheets.ts";
 
 /** Largest metafile, bytes: about 50,000 pages. */
@@ -29,15 +29,15 @@ export interface PrintPlan {
   readonly media: string;
   /** Print with black alone. */
   readonly monochrome: boolean;
-  readonly screen: ScreenName;
+  readonly halftone: HalftoneName;
 }
 
-/** Halftone screens by print-quality: a draft is quick, and its regular patterns compress well. */
-const screenOfQuality: ReadonlyMap<PrintQuality, ScreenName> = new Map([
-  [PrintQuality.UNSPECIFIED, "floyd-steinberg"],
+/** Halftones by print-quality. A draft's regular patterns compress well on the way to the engine. */
+const halftoneOfQuality: ReadonlyMap<PrintQuality, HalftoneName> = new Map([
+  [PrintQuality.UNSPECIFIED, "shiau-fan"],
   [PrintQuality.DRAFT, "ordered"],
-  [PrintQuality.NORMAL, "floyd-steinberg"],
-  [PrintQuality.HIGH, "floyd-steinberg"],
+  [PrintQuality.NORMAL, "shiau-fan"],
+  [PrintQuality.HIGH, "shiau-fan"],
 ]);
 
 const twoSidedOf: ReadonlyMap<Sides, boolean> = new Map([
@@ -134,6 +134,6 @@ export function readMetafile(
     plan,
     media: ticket.media,
     monochrome: meaning(monochromeOf, ticket.printColorMode, "print_color_mode"),
-    screen: meaning(screenOfQuality, ticket.printQuality, "print_quality"),
+    halftone: meaning(halftoneOfQuality, ticket.printQuality, "print_quality"),
   };
 }

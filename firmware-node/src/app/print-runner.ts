@@ -7,7 +7,8 @@ import {
   type PrinterStateReason,
   toPlatenError,
 } from "@platen/proto";
-import { type Halftoner, makeHalftoner } from "../pixels/halftoner.ts";
+import type { Halftoner } from "../pixels/halftoner.ts";
+import type { MakeHalftoner } from "../pixels/halftoners.ts";
 import type { BandDecoder } from "../ports/band-decoder.ts";
 import { type Colorant, type EngineDriver, type EngineEvent, EngineFault } from "../ports/engine-driver.ts";
 import type { ResultStore } from "../ports/result-store.ts";
@@ -22,6 +23,7 @@ export interface RunnerDependencies {
   readonly driver: EngineDriver;
   readonly store: ResultStore;
   readonly decoder: BandDecoder;
+  readonly makeHalftoner: MakeHalftoner;
   /** How long a print waits for an engine fault to clear. */
   readonly faultTimeoutMs: number;
   /** How long nothing may come from the result store. */
@@ -164,7 +166,7 @@ class PrintRun {
 
   /** Prints the sheets that are not stacked yet. */
   async #printSheets(plan: PrintPlan): Promise<void> {
-    const { driver, store, decoder, patienceMs } = this.#deps;
+    const { driver, store, decoder, makeHalftoner, patienceMs } = this.#deps;
     const colorants: readonly Colorant[] = plan.monochrome ? ["black"] : driver.capabilities.colorants;
     const inks = colorants.length === 1 ? "k" : "cmyk";
     const scope = new AbortController();
@@ -175,7 +177,7 @@ class PrintRun {
     for await (const item of ahead(items, bandsAhead, () => scope.abort())) {
       switch (item.kind) {
         case "page":
-          halftoner = makeHalftoner(plan.screen, item.start.widthPx, inks);
+          halftoner = makeHalftoner(plan.halftone, item.start.widthPx, inks);
           await driver.startPage(item.start, this.#stop);
           break;
         case "band": {

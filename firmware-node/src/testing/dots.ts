@@ -1,6 +1,9 @@
 /** What should lie on a sheet, and what does. */
 import type { StackedSheet } from "@platen/hw";
-import { makeHalftoner, type ScreenName } from "../pixels/halftoner.ts";
+import { makeDiffused } from "../pixels/diffused.ts";
+import { makeHalftoner } from "../pixels/halftoner.ts";
+import type { HalftoneName } from "../pixels/halftoners.ts";
+import { idealInks } from "../pixels/ink-table.ts";
 import type { TestPage } from "./pages.ts";
 
 /** Planes by colorant, hexadecimal. */
@@ -8,13 +11,16 @@ export type Dots = Readonly<Record<string, string>>;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-/** The planes that the kernel makes of the whole page at once. */
+/** The planes that the plain reference makes of the whole page at once. */
 export function dotsOfPage(
   page: TestPage,
   inks: "k" | "cmyk" = "cmyk",
-  screen: ScreenName = "floyd-steinberg",
+  halftone: HalftoneName = "shiau-fan",
 ): Dots {
-  const halftoner = makeHalftoner(screen, page.widthPx, inks);
+  const halftoner =
+    halftone === "shiau-fan"
+      ? makeDiffused(idealInks(), page.widthPx, inks)
+      : makeHalftoner(halftone, page.widthPx, inks);
   const blank = hex(new Uint8Array(halftoner.strideBytes * page.heightPx));
   const planes = halftoner.band("color", page.rgb, page.heightPx);
   const colorants = inks === "k" ? ["black"] : ["cyan", "magenta", "yellow", "black"];

@@ -10,8 +10,11 @@ import {
 } from "@platen/proto";
 import { sharpDecoder } from "../adapters/decode.ts";
 import { HttpFetch } from "../adapters/http-fetch.ts";
+import { loadKernel } from "../adapters/kernel-file.ts";
 import { SimulatedEngine } from "../adapters/simulated-engine.ts";
 import { Printer } from "../app/printer.ts";
+import { halftonersOf } from "../pixels/halftoners.ts";
+import { idealInks } from "../pixels/ink-table.ts";
 import type { EngineDriver } from "../ports/engine-driver.ts";
 import {
   type ResultServer,
@@ -79,6 +82,7 @@ const delegate = (driver: EngineDriver): EngineDriver => ({
 export async function startRig(options: RigOptions): Promise<Rig> {
   const { engine = {}, duplex = true, faultTimeoutMs = 20_000, patienceMs = 20_000, overrides } = options;
   await using made = new AsyncDisposableStack();
+  const kernel = await loadKernel(idealInks());
   const server = made.use(await startResultServer(options));
   const model = new EngineModel({ keepSheets: true, ...engine });
   const simulated = new SimulatedEngine(model, {
@@ -96,6 +100,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       driver,
       store,
       decoder: sharpDecoder,
+      makeHalftoner: halftonersOf(kernel),
       faultTimeoutMs,
       patienceMs,
       now: Date.now,

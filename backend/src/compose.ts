@@ -22,6 +22,7 @@ import {
   type TlsMaterial,
 } from "@platen/proto";
 import { createHttpDownloader } from "./adapters/http-downloader.ts";
+import { isPublicAddress } from "./adapters/public-address.ts";
 import { openStorage, type StorageConfig } from "./adapters/storage.ts";
 import { Controller } from "./app/controller.ts";
 import { Documents, documentStoreName } from "./app/documents.ts";
@@ -229,7 +230,7 @@ async function startExecutors(shared: Shared, ownResultUrl: string) {
   const web = createHttpDownloader({
     maxBytes: config.downloadMaxBytes,
     totalTimeoutMs: config.downloadTimeoutMs,
-    allowPrivate: config.downloadAllowPrivate,
+    mayConnectTo: config.downloadAllowPrivate ? () => true : isPublicAddress,
     ...(tls.ca && { ca: tls.ca }),
   });
   const executor = new Executor({

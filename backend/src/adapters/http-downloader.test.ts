@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { type ErrorCode, PlatenError } from "@platen/proto";
 import { describe, expect, it } from "vitest";
 import { createHttpDownloader, type HttpDownloaderOptions } from "./http-downloader.ts";
+import { isPublicAddress } from "./public-address.ts";
 
 const never = new AbortController().signal;
 const refusal = (code: ErrorCode, message?: RegExp) =>
@@ -24,7 +25,7 @@ async function serverOf(listener: RequestListener) {
   };
 }
 
-const allowed = { maxBytes: 10_000, totalTimeoutMs: 20_000, allowPrivate: true };
+const allowed = { maxBytes: 10_000, totalTimeoutMs: 20_000, mayConnectTo: () => true };
 
 /** All bytes of a document. */
 async function get(
@@ -149,7 +150,7 @@ describe("a refused download", () => {
     "http://[::ffff:127.0.0.1]/",
     "http://0x7f.1/",
   ])("%s: an address of this machine or its network", async (uri) => {
-    await expect(get(uri, { allowPrivate: false })).rejects.toEqual(refusal("download-refused"));
+    await expect(get(uri, { mayConnectTo: isPublicAddress })).rejects.toEqual(refusal("download-refused"));
   });
 });
 

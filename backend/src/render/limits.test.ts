@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { ConversionSettingsSchema, JobTicketSchema } from "@platen/proto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { heavy, pdf, stamps } from "../../../e2e/support/pdf.ts";
 import type { ConvertedPage, Converter, OpenDocument } from "../ports/converter.ts";
 import { type ConverterOptions, createConverter } from "./converter.ts";
@@ -16,14 +16,19 @@ const never = new AbortController().signal;
 
 let folder: string;
 let tempDir: string;
-beforeEach(async () => {
+/** For tests that leave its one worker alive. */
+let shared: Converter;
+beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "platen-limits-"));
   tempDir = await mkdtemp(join(folder, "temp-"));
+  shared = converterWith();
 });
 afterEach(async () => {
-  const left = await readdir(tempDir);
+  expect(await readdir(tempDir), "nothing is left behind, whatever happened").toEqual([]);
+});
+afterAll(async () => {
+  await shared[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
-  expect(left, "nothing is left behind, whatever happened").toEqual([]);
 });
 
 const converterWith = (options: ConverterOptions = {}): Converter =>
@@ -201,22 +206,6 @@ describe("a caller that gives up", () => {
     expect(await convertAll(good)).toHaveLength(1);
   });
 
-  it("before it begins is told so", async () => {
-    await using converter = converterWith();
-    await using document = await open(converter, stamps(1));
-    await expect(convertAll(document, AbortSignal.abort())).rejects.toMatchObject({ code: "canceled" });
-  });
-
-  it("by leaving the loop stops the work that was done ahead", async () => {
-    await using converter = converterWith({ workers: 2 });
-    await using document = await open(converter, stamps(9));
-    for await (const page of document.convert(numbersOf(document), never)) {
-      await rm(page.path);
-      break;
-    }
-    expect(await aPageIsBegun()).toBe(false);
-  });
-
   it("by closing the converter ends all that is under way", async () => {
     const converter = converterWith();
     await using document = await open(converter, endless());
@@ -228,14 +217,27 @@ describe("a caller that gives up", () => {
     if (hasProc) expect(await workersOf()).toEqual([]);
     await expect(open(converter, stamps(1))).rejects.toMatchObject({ code: "canceled" });
   });
+
+  it("before it begins is told so", async () => {
+    await using document = await open(shared, stamps(1));
+    await expect(convertAll(document, AbortSignal.abort())).rejects.toMatchObject({ code: "canceled" });
+  });
+
+  it("by leaving the loop stops the work that was done ahead", async () => {
+    await using document = await open(shared, stamps(9));
+    for await (const page of document.convert(numbersOf(document), never)) {
+      await rm(page.path);
+      break;
+    }
+    expect(await aPageIsBegun()).toBe(false);
+  });
 });
 
 describe("documents at once", () => {
   it("may be the same file: closing one does not disturb the other", async () => {
-    await using converter = converterWith();
     const document = pdf([heavy(1)]);
-    await using kept = await open(converter, document, "same");
-    const other = await open(converter, document, "same");
+    await using kept = await open(shared, document, "same");
+    const other = await open(shared, document, "same");
     const pages = convertAll(kept);
     await until(aPageIsBegun);
     await other[Symbol.asyncDispose]();
@@ -243,12 +245,11 @@ describe("documents at once", () => {
   });
 
   it("take turns: a short one does not wait for a long one", async () => {
-    await using converter = converterWith();
-    await using long = await open(converter, stamps(20));
+    await using long = await open(shared, stamps(20));
     const order: string[] = [];
     let short: Promise<void> | undefined;
     const printShort = async (): Promise<void> => {
-      await using document = await open(converter, stamps(1));
+      await using document = await open(shared, stamps(1));
       await convertAll(document);
       order.push("short");
     };
@@ -262,10 +263,9 @@ describe("documents at once", () => {
   });
 
   it.skipIf(!hasProc)("share workers that stay for the next document", async () => {
-    await using converter = converterWith();
     const seen = new Set<number>();
     for (let i = 0; i < 3; i++) {
-      await using document = await open(converter, stamps(2));
+      await using document = await open(shared, stamps(2));
       await convertAll(document);
       for (const pid of await workersOf()) seen.add(pid);
     }

@@ -94,10 +94,12 @@ export class WorkerPool implements AsyncDisposable {
 
   /** A worker that has the document open, else any idle one, else a new one. */
   #take(id: string): WorkerProcess {
-    const idle = [...this.#idle].sort(
-      (one, other) => Number(other.documents.has(id)) - Number(one.documents.has(id)),
-    );
-    return idle[0] ?? new WorkerProcess(this.#options);
+    // One that somebody killed while it was idle is no worker any more.
+    for (const worker of this.#idle) if (!worker.isAlive) this.#idle.delete(worker);
+    const idle = [...this.#idle];
+    const worker = idle.find((one) => one.documents.has(id)) ?? idle[0];
+    if (worker) this.#idle.delete(worker);
+    return worker ?? new WorkerProcess(this.#options);
   }
 
   #dispatch(): void {
@@ -106,7 +108,6 @@ export class WorkerPool implements AsyncDisposable {
       if (!task) return;
       task.signal.removeEventListener("abort", task.onAbort);
       const worker = this.#take(task.work.document.id);
-      this.#idle.delete(worker);
       this.#busy.add(worker);
       void this.#work(worker, task);
     }

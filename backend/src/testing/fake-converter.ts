@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BandContent, BandSchema, encodeSizeDelimited, PlatenError } from "@platen/proto";
+import { BandContent, BandSchema, encodeSizeDelimited, type PlatenError } from "@platen/proto";
 import type { ConvertedPage, Converter } from "../ports/converter.ts";
 
 export interface FakeConverter extends Converter {
@@ -20,9 +20,17 @@ export interface FakeConverterOptions {
 
 const widthPx = 8;
 const heightPx = 8;
-export const fakePage = encodeSizeDelimited(BandSchema, { yPx: 0, rowsPx: heightPx, content: BandContent.BLANK });
+export const fakePage = encodeSizeDelimited(BandSchema, {
+  yPx: 0,
+  rowsPx: heightPx,
+  content: BandContent.BLANK,
+});
 
-export async function createFakeConverter({ pages, beforePage, openError }: FakeConverterOptions): Promise<FakeConverter> {
+export async function createFakeConverter({
+  pages,
+  beforePage,
+  openError,
+}: FakeConverterOptions): Promise<FakeConverter> {
   const dir = await mkdtemp(join(tmpdir(), "platen-fake-converter-"));
   const converted: number[] = [];
   const convertPage = async (pageNumber: number, signal: AbortSignal): Promise<ConvertedPage> => {
@@ -37,7 +45,11 @@ export async function createFakeConverter({ pages, beforePage, openError }: Fake
     open: async () => {
       if (openError) throw openError;
       return {
-        impressions: Array.from({ length: pages }, (_, index) => ({ pageNumber: index + 1, widthPx, heightPx })),
+        impressions: Array.from({ length: pages }, (_, index) => ({
+          pageNumber: index + 1,
+          widthPx,
+          heightPx,
+        })),
         convert: async function* (pageNumbers, signal) {
           for (const pageNumber of pageNumbers) yield await convertPage(pageNumber, signal);
         },

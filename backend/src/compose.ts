@@ -74,6 +74,9 @@ const storageConfig = (config: BackendConfig): StorageConfig =>
             ? { kind: "folder", dir: join(config.dataDir, "blobs") }
             : { kind: "object-store" },
         ...(config.natsCredentialsFile && { credentialsFile: config.natsCredentialsFile }),
+        // Used where the servers are given as tls://.
+        tls: { certFile: config.tlsCertFile, keyFile: config.tlsKeyFile, caFile: config.tlsCaFile },
+        allowPlaintext: config.allowPlaintext,
       };
 
 /** What all roles in a process share. */

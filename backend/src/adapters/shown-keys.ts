@@ -14,6 +14,11 @@ export class ShownKeys {
     this.#ttlMs = ttlMs;
   }
 
+  /** Whether the watcher believes the key to exist. */
+  knows(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
   /** Whether the watcher was shown this revision of the entry, or a later one. */
   has({ key, revision }: Entry): boolean {
     return (this.#keys.get(key)?.revision ?? 0) >= revision;

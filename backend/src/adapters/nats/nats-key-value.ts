@@ -155,19 +155,14 @@ class NatsBucket implements Bucket {
 
   async *entries(prefix?: string): AsyncGenerator<Entry> {
     const found = await this.#snapshot(prefix, false);
-    yield* found
-      .filter((entry) => !isDeletion(entry))
-      .map(entryOf)
-      .sort(byKey);
+    const entries = found.filter((entry) => !isDeletion(entry)).map(entryOf);
+    yield* entries.sort(byKey);
   }
 
   async *keys(prefix?: string): AsyncGenerator<string> {
     const found = await this.#snapshot(prefix, true);
-    for (const { key } of found
-      .filter((entry) => !isDeletion(entry))
-      .map(entryOf)
-      .sort(byKey))
-      yield key;
+    const entries = found.filter((entry) => !isDeletion(entry)).map(entryOf);
+    for (const { key } of entries.sort(byKey)) yield key;
   }
 
   /** Sequence numbers of the markers that deletions left. */
@@ -192,14 +187,14 @@ class NatsBucket implements Bucket {
             continue;
           }
           const entry = entryOf(event);
-          if (isDeletion(event)) {
-            if (replayed) yield deletion(entry.key, shown);
-            continue;
-          }
-          if (!replayed) existing.add(entry.key);
+          if (!replayed && !isDeletion(event)) existing.add(entry.key);
           if (shown.has(entry)) continue;
-          shown.add(entry);
-          yield { kind: "put", entry };
+          if (!isDeletion(event)) {
+            shown.add(entry);
+            yield { kind: "put", entry };
+          } else if (replayed || shown.knows(entry.key)) {
+            yield deletion(entry.key, shown);
+          }
         }
         if (!isCurrent && !signal.aborted) throw lostMeanwhile(this.#name);
       } catch (error) {

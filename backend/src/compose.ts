@@ -69,6 +69,7 @@ const storageConfig = (config: BackendConfig): StorageConfig =>
     : {
         kind: "nats",
         servers: config.natsServers,
+        replicas: config.natsReplicas,
         blobs:
           config.blobs === "folder"
             ? { kind: "folder", dir: join(config.dataDir, "blobs") }

@@ -62,8 +62,17 @@ export const backendConfigSchema = z.strictObject({
   dataDir: filePath
     .default("platen-data")
     .describe("folder of the embedded storage, and of blobs kept in a shared folder"),
-  natsServers: z.array(z.string().min(1)).default(["127.0.0.1:4222"]).describe("NATS servers"),
+  natsServers: z
+    .array(z.string().min(1))
+    .default(["127.0.0.1:4222"])
+    .describe("NATS servers: host:port, nats:// or tls:// URLs"),
   natsCredentialsFile: filePath.optional().describe("NATS credentials file"),
+  natsReplicas: z
+    .int()
+    .min(1)
+    .max(5)
+    .default(1)
+    .describe("how many servers of the NATS cluster keep each record"),
   blobs: z
     .enum(["folder", "object-store"])
     .default("folder")

@@ -169,7 +169,6 @@ async function get(url: URL, patience: Patience, options: HttpDownloaderOptions)
   const { connectTimeoutMs = defaultConnectTimeoutMs, idleTimeoutMs = defaultIdleTimeoutMs, ca } = options;
   const isTls = url.protocol === "https:";
   try {
-    patience.signal.throwIfAborted();
     return await new Promise<IncomingMessage>((resolve, reject) => {
       const request = (isTls ? httpsRequest : httpRequest)(url, {
         headers: {

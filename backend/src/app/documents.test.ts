@@ -70,7 +70,7 @@ describe("an upload", () => {
     ["larger than allowed, undeclared", 0, 1001, "document-too-large"],
     ["larger than declared", 10, 11, "invalid-argument"],
     ["smaller than declared", 10, 9, "invalid-argument"],
-    ["empty", 0, 0, "invalid-argument"],
+    ["empty", 0, 0, "document-damaged"],
   ] as const)("that is %s is refused and leaves nothing", async (_, sizeBytes, sentBytes, code) => {
     const uploading = documents.upload({ fileName: "", sizeBytes }, chunks(randomBytes(sentBytes)), forever);
     await expect(uploading).rejects.toMatchObject({ code });

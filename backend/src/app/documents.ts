@@ -104,8 +104,8 @@ export class Documents {
   }
 
   /**
-   * Stores a document, as a whole or not at all. Throws `document-too-large`, `invalid-argument` (empty, or of another size
-   * than declared), and `signal`'s reason.
+   * Stores a document, as a whole or not at all. Throws `document-too-large`, `document-damaged` (empty),
+   * `invalid-argument` (of another size than declared), and `signal`'s reason.
    */
   async upload(
     header: UploadHeader,
@@ -203,12 +203,12 @@ async function* checkedBytes(
 ): AsyncGenerator<Uint8Array> {
   let receivedBytes = 0;
   const refuse = () =>
-    new PlatenError(
-      "invalid-argument",
-      receivedBytes === 0
-        ? "the document is empty"
-        : `the upload has ${receivedBytes} bytes, but ${declaredBytes} were declared`,
-    );
+    receivedBytes === 0
+      ? new PlatenError("document-damaged", "the document is empty: it has no bytes")
+      : new PlatenError(
+          "invalid-argument",
+          `the upload has ${receivedBytes} bytes, but ${declaredBytes} were declared`,
+        );
   for await (const chunk of chunks) {
     receivedBytes += chunk.length;
     if (declaredBytes > 0 && receivedBytes > declaredBytes) throw refuse();

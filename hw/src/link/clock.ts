@@ -9,7 +9,7 @@ export interface Clock {
 export const realClock: Clock = {
   nowMs: () => performance.now(),
   after(delayMs, work) {
-    const timer = setTimeout(work, delayMs);
+    const timer = setTimeout(work, Math.max(0, delayMs));
     return () => clearTimeout(timer);
   },
 };

@@ -1,0 +1,80 @@
+/** One suite for every engine: simulated, in C under sanitizers, and in C on an emulated board. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { buildFirmware } from "../engine-fw/test/build.ts";
+import { frameType } from "../protocol/index.ts";
+import { EngineModel } from "../src/engine-model.ts";
+import { instantMechanics } from "../src/link/engine-device.ts";
+import { attachEngine } from "../src/link/join.ts";
+import { type Line, processLine, ptyLine } from "../src/link/line.ts";
+import { serialLine } from "../src/link/serial-line.ts";
+import { checks } from "./checks.ts";
+import { NotConformant, RawHost } from "./raw-host.ts";
+import { type CheckResult, reportLine, runConformance } from "./suite.ts";
+
+async function conformance(line: Line): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for await (const result of runConformance(line)) results.push(result);
+  return results;
+}
+
+const expectAllPassed = (results: CheckResult[]): void => {
+  expect(results.filter(({ outcome }) => outcome !== "passed").map(reportLine)).toEqual([]);
+  expect(results).toHaveLength(checks.length);
+};
+
+async function withPty<T>(use: (engineEnd: Line, path: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "platen-pty-"));
+  try {
+    const path = join(folder, "port");
+    await using engineEnd = await ptyLine(path);
+    return await use(engineEnd, path);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+describe.concurrent("the conformance suite passes", { timeout: 120_000 }, () => {
+  test("on the simulated engine, over a pseudo-terminal opened as a serial port", async () => {
+    await withPty(async (engineEnd, path) => {
+      using _engine = attachEngine(engineEnd, new EngineModel(), { mechanics: instantMechanics });
+      await using line = await serialLine(path, 3_000_000);
+      expectAllPassed(await conformance(line));
+    });
+  });
+
+  test("on the C engine, under the address and undefined-behaviour sanitizers", async () => {
+    await using build = await buildFirmware("posix-engine");
+    await using line = await processLine(build.path, []);
+    expectAllPassed(await conformance(line));
+  });
+
+  test("on the C engine on an emulated Cortex-M3 board", async () => {
+    await using build = await buildFirmware("lm3s6965.elf");
+    const board = ["-M", "lm3s6965evb", "-display", "none", "-monitor", "none", "-serial", "stdio"];
+    await using line = await processLine("qemu-system-arm", [...board, "-kernel", build.path]);
+    expectAllPassed(await conformance(line));
+  });
+});
+
+test("an engine that does not hear ABORT fails the checks that abort, and only those", async () => {
+  await withPty(async (engineEnd, path) => {
+    using _engine = attachEngine(engineEnd, new EngineModel(), { mechanics: instantMechanics });
+    await using port = await serialLine(path, 3_000_000);
+    // The type follows the delimiter and COBS's first code.
+    const line = { ...port, write: (bytes: Uint8Array) => bytes[2] !== frameType.abort && port.write(bytes) };
+    const outcomes = new Map<string, unknown>();
+    for (const check of checks.filter(({ name }) => name.includes("ABORT") || name.includes("HELLO"))) {
+      const host = new RawHost(line, 300);
+      outcomes.set(check.name, await check.run(host).catch((error: unknown) => error));
+      host.stop();
+    }
+    const failed = [...outcomes]
+      .filter(([, outcome]) => outcome instanceof NotConformant)
+      .map(([name]) => name);
+    expect(failed).toEqual(checks.map(({ name }) => name).filter((name) => name.includes("ABORT")));
+    expect(failed.length).toBeGreaterThan(1);
+  });
+});

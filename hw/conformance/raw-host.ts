@@ -1,0 +1,233 @@
+/** A host that says exactly what it is told to, frame by frame; what the conformance checks are written with. */
+import {
+  type Capabilities,
+  decodeAck,
+  decodeStatus,
+  decodeWelcome,
+  encodeAbort,
+  encodeFrame,
+  encodeHello,
+  encodeMessage,
+  type Frame,
+  FrameReader,
+  frameType,
+  type Message,
+  type Status,
+  version,
+  type Welcome,
+} from "../protocol/index.ts";
+import type { Line } from "../src/link/line.ts";
+
+type Ack = NonNullable<ReturnType<typeof decodeAck>>;
+
+/** The engine did not do what docs/engine-link.md says. */
+export class NotConformant extends Error {
+  override readonly name = "NotConformant";
+}
+
+export function expectThat(condition: boolean, otherwise: string): asserts condition {
+  if (!condition) throw new NotConformant(otherwise);
+}
+
+/** How long an engine may take to answer by default; generous, since it may be emulated. */
+const patienceMs = 5000;
+
+let sessions = Math.floor(Math.random() * 65536);
+
+export class RawHost {
+  readonly line: Line;
+  readonly bootId = Math.floor(Math.random() * 2 ** 32);
+  session = 0;
+  /** Number of the next sequenced frame. */
+  number = 0;
+  /** Credit spent and granted in this session. */
+  spent = 0;
+  ack: Ack | undefined;
+  status: Status | undefined;
+  #capabilities: Capabilities | undefined;
+  #counter = 0;
+  readonly #reader = new FrameReader();
+  readonly #heard = new Set<(frame: Frame) => void>();
+  readonly #mute: () => void;
+
+  readonly #answerMs: number;
+
+  constructor(line: Line, answerMs = patienceMs) {
+    this.line = line;
+    this.#answerMs = answerMs;
+    this.#mute = line.onBytes((bytes) => {
+      for (const frame of this.#reader.push(bytes)) this.#take(frame);
+    });
+  }
+
+  /** Of the engine greeted. */
+  get capabilities(): Capabilities {
+    expectThat(this.#capabilities !== undefined, "no capabilities yet: greet first");
+    return this.#capabilities;
+  }
+
+  /** Whether the newest ACK of this session expects this number. */
+  expects(number: number): boolean {
+    return this.ack?.expected === number;
+  }
+
+  stop(): void {
+    this.#mute();
+  }
+
+  #take(frame: Frame): void {
+    if (frame.session === this.session) {
+      if (frame.type === frameType.ack) this.ack = decodeAck(frame.payload);
+      if (frame.type === frameType.status) this.status = decodeStatus(frame.payload) ?? this.status;
+    }
+    for (const listener of this.#heard) listener(frame);
+  }
+
+  /** Does `act`, then waits for a frame that `find` makes something of. Throws NotConformant(`otherwise`) in the end. */
+  async hear<T>(
+    otherwise: string,
+    find: (frame: Frame) => T | undefined,
+    act?: () => void,
+    timeoutMs = this.#answerMs,
+  ): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const listener = (frame: Frame): void => {
+      const found = find(frame);
+      if (found !== undefined) resolve(found);
+    };
+    const timer = setTimeout(() => reject(new NotConformant(otherwise)), timeoutMs);
+    this.#heard.add(listener);
+    try {
+      act?.();
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#heard.delete(listener);
+    }
+  }
+
+  /** Everything heard for so long. */
+  async listen(forMs: number): Promise<Frame[]> {
+    const frames: Frame[] = [];
+    const listener = (frame: Frame): void => void frames.push(frame);
+    this.#heard.add(listener);
+    await new Promise((resolve) => setTimeout(resolve, forMs));
+    this.#heard.delete(listener);
+    return frames;
+  }
+
+  unsequenced(type: number, payload: Uint8Array, session = this.session): void {
+    this.line.write(encodeFrame({ type, session, number: this.#counter++ & 0xffff, payload }));
+  }
+
+  /** HELLO and its answer. */
+  greet(
+    session: number,
+    hello = { minVersion: 1, maxVersion: version, hostBootId: this.bootId },
+  ): Promise<Welcome> {
+    const isAnswer = (frame: Frame): Welcome | undefined => {
+      if (frame.type !== frameType.welcome || frame.session !== session) return undefined;
+      const welcome = decodeWelcome(frame.payload);
+      return welcome?.hostBootId === hello.hostBootId ? welcome : undefined;
+    };
+    return this.hear("no WELCOME that can be read", isAnswer, () =>
+      this.unsequenced(frameType.hello, encodeHello(hello), session),
+    );
+  }
+
+  /** A session of its own, from number 0. */
+  async begin(): Promise<Welcome> {
+    sessions = (sessions + 1) & 0xffff;
+    this.#forget(sessions);
+    const welcome = await this.greet(this.session);
+    expectThat(welcome.version === version, `WELCOME has version ${welcome.version}, not ${version}`);
+    expectThat(!welcome.resumed, "WELCOME says resumed for a session that is new");
+    this.#capabilities = welcome.capabilities;
+    await this.ping();
+    return welcome;
+  }
+
+  #forget(session: number): void {
+    this.session = session;
+    this.number = 0;
+    this.spent = 0;
+    this.ack = undefined;
+    this.status = undefined;
+  }
+
+  /** ABORT, repeated until answered in the next session. */
+  async abort(): Promise<void> {
+    const old = this.session;
+    sessions = (old + 1) & 0xffff;
+    this.#forget(sessions);
+    const send = (): void => this.unsequenced(frameType.abort, encodeAbort(this.session), old);
+    const repeat = setInterval(send, 100);
+    try {
+      await this.hear(
+        "ABORT is not answered in the next session",
+        (frame) => (frame.session === this.session ? true : undefined),
+        send,
+      );
+    } finally {
+      clearInterval(repeat);
+    }
+    await this.ping();
+  }
+
+  /** PING; waits for the ACK and the STATUS that answer it. */
+  async ping(): Promise<Status> {
+    let ack = false;
+    let status: Status | undefined;
+    return this.hear(
+      "PING is not answered by ACK and STATUS",
+      (frame) => {
+        if (frame.session !== this.session) return undefined;
+        if (frame.type === frameType.ack) ack = true;
+        if (frame.type === frameType.status) status = decodeStatus(frame.payload);
+        return ack ? status : undefined;
+      },
+      () => this.unsequenced(frameType.ping, new Uint8Array(0)),
+    );
+  }
+
+  frameOf(message: Message, number: number): Uint8Array {
+    return encodeFrame({ ...encodeMessage(message), session: this.session, number });
+  }
+
+  /** Sends messages in sequence as credit and window allow, and waits until all have come. */
+  async send(...messages: readonly Message[]): Promise<void> {
+    for (const message of messages) {
+      const cost = encodeMessage(message).payload.length + 8;
+      await this.#settle(
+        () =>
+          (((this.ack?.credit ?? 0) - this.spent - cost) | 0) >= 0 &&
+          this.#underWay() < this.capabilities.windowFrames,
+        "no credit and no window for a frame",
+      );
+      this.line.write(this.frameOf(message, this.number));
+      this.number = (this.number + 1) & 0xffff;
+      this.spent += cost;
+    }
+    await this.#settle(() => this.#underWay() === 0, "frames in order are not all acknowledged");
+  }
+
+  #underWay(): number {
+    return (this.number - (this.ack?.expected ?? 0)) & 0xffff;
+  }
+
+  /** Until it is so, asking by PING when nothing comes. */
+  async #settle(isSo: () => boolean, otherwise: string): Promise<void> {
+    const deadline = performance.now() + 6 * this.#answerMs;
+    while (!isSo()) {
+      expectThat(performance.now() < deadline, otherwise);
+      const heard = this.hear(otherwise, () => (isSo() ? true : undefined), undefined, 300);
+      await heard.catch(() => this.ping());
+    }
+  }
+
+  /** Waits for a STATUS of this session that is so, asking by PING. */
+  async statusWhere(isSo: (status: Status) => boolean, otherwise: string): Promise<Status> {
+    await this.#settle(() => this.status !== undefined && isSo(this.status), otherwise);
+    return this.status!;
+  }
+}

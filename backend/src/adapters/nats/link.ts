@@ -28,6 +28,10 @@ export const apiErrorCode = {
 export const apiErrorOf = (error: unknown): number | undefined =>
   error instanceof NatsError ? error.api_error?.err_code : undefined;
 
+/** What JetStream says of it, in words. */
+export const apiReasonOf = (error: unknown): string =>
+  (error instanceof NatsError && error.api_error?.description) || "";
+
 export interface CallOptions<T> {
   /** The operation changes nothing, or nothing more when done again: it is tried until the time is up. */
   readonly idempotent?: boolean;

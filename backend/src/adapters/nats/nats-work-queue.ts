@@ -12,7 +12,7 @@ import type { Bucket } from "../../ports/key-value.ts";
 import { checkItemName, checkStoreName, checkValue } from "../../ports/names.ts";
 import type { Delivery, WorkQueue, WorkQueueOptions, WorkQueues } from "../../ports/work-queue.ts";
 import { DeletionMarkers } from "./deletion-markers.ts";
-import { apiErrorCode, apiErrorOf, type NatsLink } from "./link.ts";
+import { apiErrorCode, apiErrorOf, apiReasonOf, type NatsLink } from "./link.ts";
 import { Mailbox } from "./mailbox.ts";
 import { openBucket } from "./nats-key-value.ts";
 
@@ -96,14 +96,10 @@ class NatsWorkQueue implements WorkQueue {
     } catch (error) {
       if (apiErrorOf(error) !== apiErrorCode.storeFailed) throw error;
       // The subject is taken: the item waits, or somebody has it.
-      if ((error as Error).message.includes("maximum messages per subject")) return;
-      throw new PlatenError(
-        "unavailable",
-        `cannot enqueue ${id}: JetStream says: ${(error as Error).message}`,
-        {
-          cause: error,
-        },
-      );
+      if (apiReasonOf(error) === "maximum messages per subject exceeded") return;
+      throw new PlatenError("unavailable", `cannot enqueue ${id}: JetStream says: ${apiReasonOf(error)}`, {
+        cause: error,
+      });
     }
   }
 

@@ -9,6 +9,7 @@ import {
   JobState,
   JobStateReason,
   PrintColorMode,
+  PrinterState,
   Sides,
 } from "@platen/proto";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -53,6 +54,9 @@ export function describeScenarios(name: string, start: () => Promise<TestSystem>
           expect([...sheets[0]!.sides[0]!.planes.keys()]).toEqual(
             kind === "mono" ? ["black"] : ["cyan", "magenta", "yellow", "black"],
           );
+          const { printers } = await system.intake.listPrinters({});
+          const registered = printers.find(({ printerId }) => printerId === printer.printerId);
+          expect(registered?.status).toMatchObject({ state: PrinterState.IDLE, currentJobId: "" });
           const told = new Set(events.map((event) => event.kind));
           const steps = [
             JobEventKind.CREATED,

@@ -134,6 +134,7 @@ export class PrinterLinks {
           if (!status) continue;
           attempt = 1;
           sheets = Math.max(sheets, status.mediaSheetsCompleted);
+          await this.#deps.printers.heard(session.printerId, status);
           yield { kind: "status", status };
           if (endingOf(status)) return;
         }

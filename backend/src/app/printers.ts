@@ -4,8 +4,12 @@ import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   hasCode,
+  JobState,
   type PrinterCapabilities,
   PrinterMode,
+  PrinterState,
+  PrinterStatusSchema,
+  type PrintStatus,
   type PrinterStatus,
   PlatenError,
   pollKeyOfHash,
@@ -13,6 +17,7 @@ import {
   RegisteredPrinterSchema,
 } from "@platen/proto";
 import { z } from "zod";
+import { isEndState } from "../domain/endings.ts";
 import type { PrinterId } from "../domain/ids.ts";
 import type { KeyValueStore } from "../ports/key-value.ts";
 import { Records } from "./records.ts";
@@ -154,6 +159,25 @@ export class Printers {
       const same = sameStatus(printer.status, changed.status);
       return quiet && same ? record : { ...record, printer: encode(changed) };
     });
+  }
+
+  /** The printer was heard of by way of a print: what it does now follows from how that stands. */
+  async heard(printerId: PrinterId, print: PrintStatus): Promise<void> {
+    const stopped = print.state === JobState.PROCESSING_STOPPED;
+    const idle = isEndState(print.state);
+    const before = await this.get(printerId);
+    await this.seen(
+      printerId,
+      create(PrinterStatusSchema, {
+        state: stopped ? PrinterState.STOPPED : idle ? PrinterState.IDLE : PrinterState.PROCESSING,
+        stateReasons: stopped ? print.printerStateReasons : [],
+        message: stopped ? print.message : "",
+        currentJobId: idle ? "" : (print.session?.jobId ?? ""),
+        heldJobs: idle ? 0 : 1,
+        markerSupplies: before?.status?.markerSupplies ?? [],
+        time: timestampFromMs(this.#now()),
+      }),
+    );
   }
 
   async get(printerId: PrinterId): Promise<RegisteredPrinter | undefined> {

@@ -99,7 +99,7 @@ function handlers(deps: PrinterQueueDependencies): ServiceHandlers<typeof Printe
       if (!request.status) throw new PlatenError("invalid-argument", "status is missing");
       const session = parseSession(request.status.session);
       await printers.authenticate(session.printerId, context.header("authorization"));
-      await printers.seen(session.printerId, undefined);
+      await printers.heard(session.printerId, request.status);
       return { cancelRequested: await queue.report(session, request.status) };
     },
   };

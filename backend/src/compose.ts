@@ -50,6 +50,8 @@ import { createConverter } from "./render/converter.ts";
 export interface RunningBackend extends AsyncDisposable {
   /** `host:port` of intake, controller and instructors; empty when this process plays none of these roles. */
   readonly grpcAddress: string;
+  /** `host:port` that takes nothing but polls, without TLS; empty when none was asked for. */
+  readonly pollAddress: string;
   /** Base URL of the result store; empty when this process does not play that role. */
   readonly resultUrl: string;
   /** The executors in this process. */
@@ -128,11 +130,12 @@ export async function startBackend(
 
   const resultUrl = plays("result-store") ? await startResultStore(shared) : "";
   const executors = plays("executor") ? await startExecutors(shared, resultUrl) : [];
-  const grpcAddress = await startFront(shared, plays);
+  const { grpcAddress, pollAddress } = await startFront(shared, plays);
 
   const running = stack.move();
   return {
     grpcAddress,
+    pollAddress,
     resultUrl,
     executors,
     drain: async () => {
@@ -271,16 +274,20 @@ async function startExecutors(shared: Shared, ownResultUrl: string) {
 }
 
 /** [0112]: polls are cheap and say nothing worth stealing; where all else goes over TLS they may go without. */
-async function servePolls({ stack, log }: Shared, address: string, service: BoundService): Promise<void> {
-  stack.use(await serve([service], { address, credentials: serverCredentials({}), log }));
+async function servePolls({ stack, log }: Shared, address: string, service: BoundService): Promise<string> {
+  return stack.use(await serve([service], { address, credentials: serverCredentials({}), log })).address;
 }
 
 /** How long a front that drains waits for calls under way. */
 const frontGraceMs = 3000;
 
 /** Intake, controller and instructors share one gRPC server. */
-async function startFront(shared: Shared, plays: (role: Role) => boolean): Promise<string> {
-  if (!plays("intake") && !plays("controller") && !plays("instructors")) return "";
+async function startFront(
+  shared: Shared,
+  plays: (role: Role) => boolean,
+): Promise<{ grpcAddress: string; pollAddress: string }> {
+  if (!plays("intake") && !plays("controller") && !plays("instructors"))
+    return { grpcAddress: "", pollAddress: "" };
   const { config, storage, tls, log, now, stack } = shared;
   const services: BoundService[] = [];
   const executors = balanced(shared, "executors").client(ConversionService);
@@ -308,10 +315,12 @@ async function startFront(shared: Shared, plays: (role: Role) => boolean): Promi
   });
   const draining = new AbortController();
   if (plays("intake")) services.push(intakeService(intake, draining.signal));
+  let pollAddress = "";
   if (plays("controller")) {
     const queueing = { printers, queue, executors, allowPlaintext: config.allowPlaintext, now };
     services.push(printerQueueService(queueing));
-    if (config.pollListen) await servePolls(shared, config.pollListen, pollOnlyService(queueing));
+    if (config.pollListen)
+      pollAddress = await servePolls(shared, config.pollListen, pollOnlyService(queueing));
   }
 
   const server: RunningServer = stack.use(
@@ -367,7 +376,7 @@ async function startFront(shared: Shared, plays: (role: Role) => boolean): Promi
       (signal) => reaper.run(config.reapIntervalMs, signal),
     ]);
   }
-  return advertised;
+  return { grpcAddress: advertised, pollAddress };
 }
 
 /** Runs loops until the backend drains or is disposed. */

@@ -15,6 +15,7 @@ import {
   connect,
   clientCredentials,
   IntakeService,
+  loadTls,
   type ServiceClient,
 } from "@platen/proto";
 import { openStorage, type StorageConfig } from "../../backend/src/adapters/storage.ts";
@@ -30,6 +31,7 @@ export interface BackendProcess extends AsyncDisposable {
   /** As the process announced itself. */
   readonly ready: {
     readonly grpcAddress: string;
+    readonly pollAddress: string;
     readonly resultUrl: string;
     readonly executors: { id: string; address: string }[];
   };
@@ -42,6 +44,10 @@ export interface TestSystem extends AsyncDisposable {
   /** Where users and printers call. With several of a role, one of them. */
   readonly intakeAddress: string;
   readonly controllerAddress: string;
+  /** Where printers poll without TLS; empty when the settings name no such listener. */
+  readonly pollAddress: string;
+  /** Base URL of a result store. */
+  readonly resultUrl: string;
   readonly intake: ServiceClient<typeof IntakeService>;
   readonly storage: Storage;
   /** Executors that the system started with. */
@@ -124,13 +130,16 @@ async function systemOver(
   stack: AsyncDisposableStack,
   storageConfig: StorageConfig,
   dir: string,
-  parts: Pick<TestSystem, "intakeAddress" | "controllerAddress" | "processes" | "executorIds"> & {
-    settings: object;
-  },
+  parts: Pick<
+    TestSystem,
+    "intakeAddress" | "controllerAddress" | "pollAddress" | "resultUrl" | "processes" | "executorIds"
+  > & { settings: Parameters<typeof parseBackendConfig>[0] },
 ): Promise<TestSystem> {
   const storage = stack.use(await openStorage(storageConfig));
   const registry = await Registry.open(storage.keyValue, 3000);
-  const credentials = clientCredentials({}, false);
+  const { tlsCertFile, tlsKeyFile, tlsCaFile } = parts.settings;
+  const tls = await loadTls({ certFile: tlsCertFile, keyFile: tlsKeyFile, caFile: tlsCaFile });
+  const credentials = clientCredentials(tls, tls.cert !== undefined);
   const intake = stack.use(connect(parts.intakeAddress, credentials)).client(IntakeService);
   const { settings, ...rest } = parts;
   const moved = stack.move();
@@ -161,6 +170,8 @@ export async function embeddedSystem(settings: Partial<BackendConfig> = {}): Pro
   return await systemOver(stack, { kind: "embedded", dataDir: join(dir, "data") }, dir, {
     intakeAddress: backend.grpcAddress,
     controllerAddress: backend.grpcAddress,
+    pollAddress: backend.pollAddress,
+    resultUrl: backend.resultUrl,
     executorIds: backend.executors.map((one) => one.id),
     processes: [],
     settings: all,
@@ -188,15 +199,17 @@ export async function distributedSystem(settings: Partial<BackendConfig> = {}): 
   stack.defer(async () => {
     await Promise.all(processes.map((one) => one[Symbol.asyncDispose]()));
   });
-  const addressOf = (role: Role): string => processes.find((one) => one.role === role)!.ready.grpcAddress;
+  const readyOf = (role: Role) => processes.find((one) => one.role === role)!.ready;
   const storage: StorageConfig = {
     kind: "nats",
     servers: [nats.url],
     blobs: { kind: "folder", dir: join(dir, "data", "blobs") },
   };
   return await systemOver(stack, storage, dir, {
-    intakeAddress: addressOf("intake"),
-    controllerAddress: addressOf("controller"),
+    intakeAddress: readyOf("intake").grpcAddress,
+    controllerAddress: readyOf("controller").grpcAddress,
+    pollAddress: readyOf("controller").pollAddress,
+    resultUrl: readyOf("result-store").resultUrl,
     executorIds: processes.flatMap((one) => one.ready.executors.map(({ id }) => id)),
     processes,
     settings: all,

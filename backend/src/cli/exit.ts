@@ -34,6 +34,7 @@ const refusals: readonly ErrorCode[] = [
   "invalid-argument",
   "ticket-invalid",
   "ticket-unsupported",
+  "document-damaged",
   "document-too-large",
   "document-unknown",
   "document-used",

@@ -60,6 +60,22 @@ export const printerConfigSchema = z
       .max(50_000)
       .default(0)
       .describe("margin that the engine cannot print on, on all sides, micrometres"),
+    profile: filePath
+      .optional()
+      .describe("ICC output profile of the engine (CMYK); without one its inks are taken for ideal"),
+    renderingIntent: z
+      .enum(["perceptual", "relative"])
+      .default("perceptual")
+      .describe("how colours that the inks cannot make are brought in; relative compensates the black point"),
+    inkLimitPercent: z.coerce
+      .number()
+      .min(100)
+      .max(400)
+      .default(400)
+      .describe("most ink on a place, all inks together, hundredths of one ink's solid"),
+    calibration: filePath
+      .optional()
+      .describe("what step wedges of the inks measured, JSON; it is undone in what is printed"),
     tls: flag.default(false).describe("reach the backend over TLS; --tls-ca implies it"),
     tlsCert: filePath
       .optional()

@@ -21,7 +21,7 @@ import {
 } from "@platen/proto";
 import { sharpDecoder } from "./adapters/decode.ts";
 import { HttpFetch } from "./adapters/http-fetch.ts";
-import { loadKernel } from "./adapters/kernel-file.ts";
+import { loadInkTable, loadKernel } from "./adapters/kernel-files.ts";
 import { openSink } from "./adapters/sinks.ts";
 import { stateFile } from "./adapters/state-file.ts";
 import { Printer } from "./app/printer.ts";
@@ -30,7 +30,6 @@ import { Polling } from "./grpc/polling.ts";
 import { printerService } from "./grpc/printer-service.ts";
 import { type BackendEvent, Registration } from "./grpc/registration.ts";
 import { halftonersOf } from "./pixels/halftoners.ts";
-import { idealInks } from "./pixels/ink-table.ts";
 import type { EngineDriver, EngineEvent } from "./ports/engine-driver.ts";
 import { version } from "./version.ts";
 
@@ -123,7 +122,7 @@ export async function startPrinter(
   const secure = config.tls || tls.ca !== undefined;
   requireTlsUnlessLoopback(config.backend, secure, config.allowPlaintext, "--allow-plaintext");
 
-  const kernel = await loadKernel(idealInks());
+  const kernel = await loadKernel(await loadInkTable(config));
 
   await using started = new AsyncDisposableStack();
   const driver = started.use(

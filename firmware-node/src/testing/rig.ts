@@ -10,7 +10,7 @@ import {
 } from "@platen/proto";
 import { sharpDecoder } from "../adapters/decode.ts";
 import { HttpFetch } from "../adapters/http-fetch.ts";
-import { loadKernel } from "../adapters/kernel-file.ts";
+import { loadKernel } from "../adapters/kernel-files.ts";
 import { SimulatedEngine } from "../adapters/simulated-engine.ts";
 import { Printer } from "../app/printer.ts";
 import { halftonersOf } from "../pixels/halftoners.ts";

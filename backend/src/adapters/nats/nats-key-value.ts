@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { hasCode, PlatenError } from "@platen/proto";
-import { Empty, headers, type KV, type KvEntry, nanos } from "nats";
+import { Empty, headers, type KV, type KvEntry, nanos, type StreamConfig } from "nats";
 import type { Bucket, BucketOptions, Change, Entry, KeyValueStore } from "../../ports/key-value.ts";
 import { checkKey, checkStoreName, checkValue } from "../../ports/names.ts";
 import { ShownKeys } from "../shown-keys.ts";
@@ -39,12 +39,12 @@ export async function openBucket(
       const bucket = await link.js.views.kv(name, {
         history: 1,
         replicas: link.replicas,
-        // Direct gets may be answered by a replica that lags behind what this very client wrote.
-        allow_direct: false,
         ...(ttlMs !== undefined && { ttl: ttlMs }),
       });
-      await setTtl(link, bucket, ttlMs ?? 0);
-      return bucket;
+      const { config } = (await bucket.status()).streamInfo;
+      await setTtl(link, config, ttlMs ?? 0);
+      // Of several replicas one that lags behind may answer, and not know what this very client wrote: ask their leader.
+      return config.num_replicas === 1 ? bucket : link.js.views.kv(name, { allow_direct: false });
     },
     { idempotent: true },
   );
@@ -55,8 +55,7 @@ export async function openBucket(
 }
 
 /** A bucket that exists takes the expiry that it is opened with. */
-async function setTtl(link: NatsLink, kv: KV, ttlMs: number): Promise<void> {
-  const { config } = (await kv.status()).streamInfo;
+async function setTtl(link: NatsLink, config: StreamConfig, ttlMs: number): Promise<void> {
   const max_age = nanos(ttlMs);
   if (config.max_age === max_age) return;
   const twoMinutes = nanos(120_000);
@@ -69,9 +68,10 @@ async function setTtl(link: NatsLink, kv: KV, ttlMs: number): Promise<void> {
 
 const keySuffix = ".=";
 const isDeletion = (entry: KvEntry): boolean => entry.operation !== "PUT";
+/** The value is a copy: the message lies among others in one buffer, which would live as long as any of them. */
 const entryOf = (entry: KvEntry): Entry => ({
   key: entry.key.slice(0, -keySuffix.length),
-  value: entry.value,
+  value: new Uint8Array(entry.value),
   revision: entry.revision,
 });
 

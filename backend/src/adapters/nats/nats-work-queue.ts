@@ -248,7 +248,7 @@ class NatsWorkQueue implements WorkQueue {
     return {
       lane,
       id,
-      payload: message.data,
+      payload: new Uint8Array(message.data),
       attempt: deliveryOf(message).attempt,
       ack: async () => {
         await this.#parts.acked.put(id, new Uint8Array());

@@ -25,6 +25,7 @@ import {
 let resources = new AsyncDisposableStack();
 afterEach(async () => {
   vi.useRealTimers();
+  vi.unstubAllEnvs();
   await resources.disposeAsync();
   resources = new AsyncDisposableStack();
 });
@@ -209,6 +210,13 @@ describe("unary calls", () => {
     const { client, server } = await start({});
     await server[Symbol.asyncDispose]();
     await expect(client.getJob({})).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  test("to this machine go past an http proxy in the environment", async () => {
+    vi.stubEnv("http_proxy", "http://127.0.0.1:1");
+    vi.stubEnv("no_proxy", "");
+    const { client } = await start({ getJob: ({ jobId }) => ({ job: { jobId } }) });
+    expect((await client.getJob({ jobId: "7" })).job?.jobId).toBe("7");
   });
 
   test("on a closed connection are canceled", async () => {

@@ -7,10 +7,10 @@
  *     sum       done with this step: for the pixel three left of below
  *     late      `sum` of the step before, which the row below takes up
  */
-import { convertBlock, fillWhite, hasSpecial, notWhite } from "./convert";
+import { convertBlock, fillWhite, hasSpecial, isWhite, notWhite } from "./convert";
 import {
   biases, blockFlags, blockPx, chunkPx, coverageA, coverageB, errors, full, input, inputStride, lagPx, maskSide,
-  noInk, output, outputStride, planeStride, rowThresholds, thresholds, widthPx,
+  noInk, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlocks, widthPx,
 } from "./layout";
 
 /** Thresholds of four rows from mask row `maskRow` on, 32 bytes a step, each row shifted by its lag. */
@@ -29,16 +29,23 @@ function gatherThresholds(maskRow: i32): void {
   return (row < 2 ? coverageA : coverageB) + <usize>(row * lagPx * 16 + (row & 1) * 8);
 }
 
-/** Converts a chunk of a row and adds to the flags of its blocks; blocks beyond the page are white. */
+/**
+ * Converts a chunk of a row and adds to the flags of its blocks; blocks beyond the page are white. A block that is white and
+ * whose coverage is white from the chunk before needs no work: most of a page of text.
+ */
 function convertRow(row: i32, from: usize, blocks: i32, blocksOnPage: i32): void {
   let to = coverageOf(row);
-  for (let block = 0; block < blocks; block++, to += 256, from += 48) {
-    const flags = blockFlags + <usize>block;
-    if (block < blocksOnPage) {
-      store<u8>(flags, load<u8>(flags) | convertBlock(from, to));
+  let flags = blockFlags;
+  let white = whiteBlocks + <usize>(row * 64);
+  for (let block = 0; block < blocks; block++, to += 256, from += 48, flags++, white++) {
+    if (block < blocksOnPage && !isWhite(from)) {
+      store<u8>(flags, load<u8>(flags) | notWhite | convertBlock(from, to));
+      store<u8>(white, 0);
     } else {
-      fillWhite(to);
       store<u8>(flags, load<u8>(flags) | hasSpecial);
+      if (load<u8>(white)) continue;
+      fillWhite(to);
+      store<u8>(white, 1);
     }
   }
 }
@@ -66,6 +73,7 @@ function convertRow(row: i32, from: usize, blocks: i32, blocksOnPage: i32): void
 /** Rows `row` to `row` + 3 of the input; `maskRow` is the first one's place in the mask. */
 export function fourRows(row: i32, maskRow: i32): void {
   gatherThresholds(maskRow);
+  memory.fill(whiteBlocks, 0, 4 * 64);
   const zero = i64x2(0, 0);
   const cost = i16x8.splat(<i16>full);
   const halfCost = i16x8.splat(<i16>(full / 2));

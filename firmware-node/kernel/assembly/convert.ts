@@ -66,7 +66,8 @@ const special: i32 = 1;
   const g = green(a, b);
   const l = blue(a, b);
   const neutral = v128.and(i16x8.eq(r, g), i16x8.eq(g, l));
-  if (i16x8.all_true(neutral)) {
+  const someNeutral = v128.any_true(neutral);
+  if (someNeutral && i16x8.all_true(neutral)) {
     for (let i: usize = 0; i < 8; i++) {
       store<u64>(to + i * 16, load<u64>(greys + (<usize>load<u8>(from + i * 3) << 3)));
     }
@@ -109,6 +110,7 @@ const special: i32 = 1;
   weighTwo(2, lane(flA, 2), lane(flA, 3), lane(stA, 2), lane(stA, 3), to + 32);
   weighTwo(4, lane(flB, 0), lane(flB, 1), lane(stB, 0), lane(stB, 1), to + 64);
   weighTwo(6, lane(flB, 2), lane(flB, 3), lane(stB, 2), lane(stB, 3), to + 96);
+  if (!someNeutral) return plain;
   // White and black pixels are laid as they are.
   const ends = v128.and(neutral, v128.or(i16x8.eq(r, i16x8.splat(0)), i16x8.eq(r, low)));
   let left = i16x8.bitmask(ends);
@@ -124,16 +126,18 @@ const special: i32 = 1;
 export const hasSpecial: i32 = 1;
 export const notWhite: i32 = 2;
 
-/** A block of 16 pixels of sRGB; coverage to `to`, 16 bytes a pixel. Returns `hasSpecial` and `notWhite` as they apply. */
-export function convertBlock(from: usize, to: usize): i32 {
+/** Whether 16 pixels of sRGB are white. */
+@inline export function isWhite(from: usize): bool {
   const all = v128.and(v128.and(v128.load(from), v128.load(from, 16)), v128.load(from, 32));
-  if (i8x16.all_true(i8x16.eq(all, i8x16.splat(-1)))) {
-    fillWhite(to);
-    return hasSpecial;
-  }
-  return notWhite | cell(from, to) | cell(from + 24, to + 128);
+  return !v128.any_true(v128.not(all));
 }
 
+/** A block of 16 pixels of sRGB; coverage to `to`, 16 bytes a pixel. Returns `hasSpecial` or 0. */
+export function convertBlock(from: usize, to: usize): i32 {
+  return cell(from, to) | cell(from + 24, to + 128);
+}
+
+/** Coverage of a block of 16 white pixels. */
 export function fillWhite(to: usize): void {
   for (let i: usize = 0; i < 256; i += 16) store<i64>(to + i, noInk);
 }

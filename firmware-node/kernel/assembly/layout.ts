@@ -1,6 +1,6 @@
 /**
- * The kernel's memory, laid out once for a page's width. All tables and buffers lie here; the host fills the tables and the
- * input, and reads the output, through addresses that `open` sets.
+ * The kernel's memory. Tables and working memory lie at fixed addresses, which are then part of the instructions; what depends on
+ * a page's width follows. The host fills the tables and the input, and reads the output.
  *
  * Widths are padded to blocks of 16 pixels; what is padded is white, and so never has dots.
  */
@@ -20,36 +20,39 @@ export const maskSide: i32 = 128;
 const points: i32 = gridSide * gridSide * gridSide;
 export const oppositePoint: i32 = gridSide * gridSide + gridSide + 1;
 
-// Tables, written by the host.
+// Tables, written by the host. Each is followed by room for what is read beside a last entry.
 /** 16 bytes a point: each ink of the point and of the opposite corner of its cell, in pairs, as 2 × coverage + 1. */
-export let pairs: usize = 0;
+export const pairs: usize = 0x10000;
 /** 8 bytes a point: its four inks, as 2 × coverage + 1. */
-export let singles: usize = 0;
+export const singles: usize = pairs + (points + oppositePoint) * 16;
 /** 8 bytes a value: coverage of a neutral pixel, `noInk` for the colours. */
-export let greys: usize = 0;
+export const greys: usize = singles + (points + oppositePoint) * 8;
 /** 2 bytes a value: black by light. */
-export let blacks: usize = 0;
+export const blacks: usize = greys + 256 * 8;
 /** 3 × 256 × 4 bytes: what red, green, blue add to a pixel's light. */
-export let lights: usize = 0;
+export const lights: usize = blacks + 8200 * 2;
 /** 8 bytes a place of the mask: thresholds of the four planes but for the coverage's part. */
-export let thresholds: usize = 0;
+export const thresholds: usize = lights + 3 * 256 * 4;
 /** 16 bytes: what coverage adds to the threshold, in 1/32768, four planes twice. */
-export let biases: usize = 0;
+export const biases: usize = thresholds + maskSide * maskSide * 8;
 
 // Working memory.
+/** Coverage of a chunk, 16 bytes a step: rows 0 and 1, then rows 2 and 3. On grey rows eight rows. */
+export const coverageA: usize = biases + 16;
+export const coverageB: usize = coverageA + (chunkPx + 4 * blockPx) * 16;
+/** Thresholds of a group of rows along the mask, in the order of coverage. */
+export const rowThresholds: usize = coverageB + (chunkPx + 4 * blockPx) * 16;
+/** One byte a block of the chunk: what its rows hold, see `convert.ts`. */
+export const blockFlags: usize = rowThresholds + maskSide * 32;
+/** One byte a block of the chunk and a row: whether its coverage is white already. */
+export const whiteBlocks: usize = blockFlags + 64;
+/** Offsets into the cube of eight pixels. */
+export const offsets: usize = whiteBlocks + 64 * 4;
+const end: usize = (offsets + 64 + 63) & ~63;
+
+// What depends on the width.
 /** 8 bytes a pixel: error of the four planes that has come to the next row. */
 export let errors: usize = 0;
-/** Coverage of a chunk, 16 bytes a step: rows 0 and 1, then rows 2 and 3. On grey rows eight rows. */
-export let coverageA: usize = 0;
-export let coverageB: usize = 0;
-/** Thresholds of a group of rows along the mask, in the order of coverage. */
-export let rowThresholds: usize = 0;
-/** One byte a block of the chunk: what its rows hold, see `convert.ts`. */
-export let blockFlags: usize = 0;
-/** Offsets into the cube of eight pixels. */
-export let offsets: usize = 0;
-
-// The host's input and output.
 /** Rows of pixels, `inputStride` bytes each, white beyond the width. */
 export let input: usize = 0;
 export let inputStride: i32 = 0;
@@ -60,45 +63,29 @@ export let planeStride: i32 = 0;
 /** Padded. */
 export let widthPx: i32 = 0;
 
-let top: usize = 0;
-function take(sizeBytes: i32): usize {
-  const start = top;
-  // Blocks are read whole, 16 bytes beyond their last pixel.
-  top = (start + <usize>sizeBytes + 64 + 63) & ~63;
-  return start;
+/** Pixels before and after the page that have error too: rows that follow behind begin before the page and end after it. */
+const marginPx: i32 = 64;
+
+@inline function errorsSize(): i32 {
+  return (widthPx + 2 * marginPx) * 8;
 }
 
-/** Error of pixel x lies at `errors + (x + margin) × 8`: rows that follow behind begin before the page. */
-const marginBefore: i32 = 64;
-const marginAfter: i32 = 64;
-
-/** Lays out memory for pages of this width and at most so many rows a call; all buffers are 0. */
+/** Lays out memory for pages of this width and at most so many rows a call; all is 0. Once. */
 export function open(width: i32, rowsMax: i32): void {
   widthPx = (width + blockPx - 1) & ~(blockPx - 1);
-  top = (__heap_base + 63) & ~63;
-  pairs = take((points + oppositePoint) * 16);
-  singles = take((points + oppositePoint) * 8);
-  greys = take(256 * 8);
-  blacks = take(8193 * 2);
-  lights = take(3 * 256 * 4);
-  thresholds = take(maskSide * maskSide * 8);
-  biases = take(16);
-  errors = take((marginBefore + widthPx + marginAfter) * 8) + marginBefore * 8;
-  coverageA = take((chunkPx + 4 * blockPx) * 16);
-  coverageB = take((chunkPx + 4 * blockPx) * 16);
-  rowThresholds = take(maskSide * 32);
-  blockFlags = take(chunkPx / blockPx + 1);
-  offsets = take(64);
   inputStride = widthPx * 3;
   outputStride = widthPx >> 3;
   planeStride = outputStride * rowsMax;
-  input = take(inputStride * rowsMax);
-  output = take(planeStride * 4);
+  errors = end + marginPx * 8;
+  input = end + errorsSize();
+  // Cells are read whole, some bytes beyond the last pixel.
+  output = (input + inputStride * rowsMax + 64) & ~63;
+  const top = output + planeStride * 4 + 64;
   const pages = <i32>((top + 0xffff) >> 16) - memory.size();
   if (pages > 0) memory.grow(pages);
 }
 
 /** No error comes to the next row. */
 export function clearErrors(): void {
-  memory.fill(errors - marginBefore * 8, 0, (marginBefore + widthPx + marginAfter) * 8);
+  memory.fill(end, 0, errorsSize());
 }

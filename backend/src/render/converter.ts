@@ -59,7 +59,7 @@ class ConvertibleDocument implements OpenDocument {
   readonly #pool: WorkerPool;
   readonly #limits: Limits;
   readonly #closed = new AbortController();
-  /** Sides that are being rendered, or rendered and not yet taken. */
+  /** Sides that are being rendered. */
   readonly #underWay = new Set<Promise<ConvertedPage>>();
 
   constructor(
@@ -81,8 +81,7 @@ class ConvertibleDocument implements OpenDocument {
   async #render(pageNumber: number, signal: AbortSignal): Promise<ConvertedPage> {
     const side = this.impressions[pageNumber - 1];
     if (!side) throw new PlatenError("invalid-argument", `the document has no page ${pageNumber}`);
-    // A second try must not meet the file of a first one.
-    const path = join(this.#folder, `${pageNumber}-${this.#serial++}.bands`);
+    const path = join(this.#folder, `${pageNumber}-${randomUUID()}.bands`);
     const { maxCanvasPixels, pageTimeoutMs } = this.#limits;
     try {
       const { kind: _, ...rendered } = await this.#pool.run<Rendered>(
@@ -96,34 +95,35 @@ class ConvertibleDocument implements OpenDocument {
       throw error;
     }
   }
-  #serial = 0;
+
+  #begin(pageNumber: number, signal: AbortSignal): Promise<ConvertedPage> {
+    const page = this.#render(pageNumber, signal).finally(() => this.#underWay.delete(page));
+    this.#underWay.add(page);
+    // It may fail while nobody waits for it: while the taker is busy with another page.
+    page.catch(() => {});
+    return page;
+  }
 
   async *convert(pageNumbers: readonly number[], signal: AbortSignal): AsyncIterable<ConvertedPage> {
     const ended = new AbortController();
     const any = AbortSignal.any([signal, ended.signal, this.#closed.signal]);
     // As many wait as work, so that no worker idles while the taker stores a page.
     const ahead = 2 * this.#limits.workers;
-    const left = [...pageNumbers];
-    const underWay = new Map<number, Promise<ConvertedPage>>();
+    const left = [...new Set(pageNumbers)];
+    const begun = new Map<number, Promise<ConvertedPage>>();
     try {
-      while (left.length || underWay.size) {
-        for (const pageNumber of left.splice(0, ahead - underWay.size)) {
-          const page = this.#render(pageNumber, any);
-          underWay.set(pageNumber, page);
-          this.#underWay.add(page);
+      while (left.length || begun.size) {
+        for (const pageNumber of left.splice(0, ahead - begun.size)) {
+          begun.set(pageNumber, this.#begin(pageNumber, any));
         }
-        const page = await Promise.race(underWay.values());
-        const promise = underWay.get(page.pageNumber);
-        underWay.delete(page.pageNumber);
-        if (promise) this.#underWay.delete(promise);
+        const page = await Promise.race(begun.values());
+        begun.delete(page.pageNumber);
         yield page;
       }
     } finally {
       ended.abort();
-      for (const [, page] of underWay) {
-        const { path } = (await page.catch(() => undefined)) ?? {};
-        if (path) await rm(path, { force: true });
-        this.#underWay.delete(page);
+      for (const outcome of await Promise.allSettled(begun.values())) {
+        if (outcome.status === "fulfilled") await rm(outcome.value.path, { force: true });
       }
     }
   }
@@ -172,6 +172,7 @@ export function createConverter(options: ConverterOptions = {}): Converter {
           signal,
         );
         const sides = impose(pages, settings);
+        // All have the size of the media.
         sides.slice(0, 1).forEach(checkSize);
         const folder = await mkdtemp(join(limits.tempDir, "platen-pages-"));
         return new ConvertibleDocument(file, sides, bandSettings(settings), folder, pool, limits);

@@ -1,6 +1,5 @@
 /** A worker process as its parent sees it: one request at a time, within limits of time and memory, killed when it breaks one. */
 import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { PlatenError } from "@platen/proto";
@@ -67,6 +66,7 @@ export class WorkerProcess {
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-stderrChars);
     });
+    this.#ready = new Promise((resolve) => this.#child.once("message", resolve));
     this.#exited = new Promise((resolve) => {
       this.#child.once("exit", resolve);
       // It could not be started at all.
@@ -75,8 +75,6 @@ export class WorkerProcess {
         resolve(error);
       });
     });
-    this.#ready = once(this.#child, "message", { signal: AbortSignal.timeout(bootTimeoutMs) });
-    this.#ready.catch(() => this.#child.kill("SIGKILL"));
   }
 
   get isAlive(): boolean {
@@ -118,30 +116,31 @@ export class WorkerProcess {
     this.#requests++;
     this.documents.add(work.document.id);
     const reply = Promise.withResolvers<WorkReply>();
-    const break_ = (error: PlatenError): void => {
+    const giveUp = (error: PlatenError): void => {
       reply.reject(error);
       this.#child.kill("SIGKILL");
     };
-    const abort = (): void => break_(cancellation(signal));
-    const answer = (message: WorkReply | Ready): void => {
+    const giveUpAfter = (ms: number, error: PlatenError): NodeJS.Timeout => setTimeout(giveUp, ms, error);
+    const onAbort = (): void => giveUp(cancellation(signal));
+    const onMessage = (message: WorkReply | Ready): void => {
       if (message.kind !== "ready") reply.resolve(message);
     };
     const watch = setInterval(async () => {
-      if ((await this.residentBytes()) > this.#memoryLimitBytes) break_(this.#memoryExceeded());
+      if ((await this.residentBytes()) > this.#memoryLimitBytes) giveUp(this.#memoryExceeded());
     }, memoryIntervalMs);
-    let timer: NodeJS.Timeout | undefined;
-    signal.addEventListener("abort", abort, { once: true });
-    this.#child.on("message", answer);
+    const slow = `the document takes more than the limit of ${timeoutMs / 1000} seconds`;
+    let timer = giveUpAfter(
+      bootTimeoutMs,
+      new PlatenError("conversion-crashed", "the converter does not start"),
+    );
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#child.on("message", onMessage);
     void this.#exited.then(() => reply.reject(this.#crash()));
     try {
-      if (signal.aborted) abort();
+      if (signal.aborted) onAbort();
       await Promise.race([this.#ready, reply.promise]);
-      timer = setTimeout(() => {
-        const limit = `${timeoutMs / 1000} seconds`;
-        break_(
-          new PlatenError("conversion-time-limit", `the document takes more than the limit of ${limit}`),
-        );
-      }, timeoutMs);
+      clearTimeout(timer);
+      timer = giveUpAfter(timeoutMs, new PlatenError("conversion-time-limit", slow));
       this.#child.send(work);
       return await reply.promise;
     } catch (error) {
@@ -151,8 +150,8 @@ export class WorkerProcess {
     } finally {
       clearInterval(watch);
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      this.#child.off("message", answer);
+      signal.removeEventListener("abort", onAbort);
+      this.#child.off("message", onMessage);
     }
   }
 

@@ -99,8 +99,6 @@ class ConvertibleDocument implements OpenDocument {
   #begin(pageNumber: number, signal: AbortSignal): Promise<ConvertedPage> {
     const page = this.#render(pageNumber, signal).finally(() => this.#underWay.delete(page));
     this.#underWay.add(page);
-    // It may fail while nobody waits for it: while the taker is busy with another page.
-    page.catch(() => {});
     return page;
   }
 

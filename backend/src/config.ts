@@ -72,7 +72,7 @@ export const backendConfigSchema = z.strictObject({
     .min(1)
     .max(5)
     .default(1)
-    .describe("how many servers of the NATS cluster keep each record"),
+    .describe("how many servers of the NATS cluster keep each record; more than one needs nats-server 2.11"),
   blobs: z
     .enum(["folder", "object-store"])
     .default("folder")

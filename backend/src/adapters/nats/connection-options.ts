@@ -16,7 +16,7 @@ export interface NatsConfig {
   readonly credentialsFile?: string;
   /** Allows servers beyond the loopback without TLS. */
   readonly allowPlaintext?: boolean;
-  /** How many servers of the cluster keep each stream that is made; default 1. */
+  /** How many servers of the cluster keep each stream that is made; default 1. More than one needs nats-server 2.11. */
   readonly replicas?: number;
   /** How long an operation waits for a connection, and then for its answer, milliseconds; default 5000. */
   readonly timeoutMs?: number;
@@ -52,6 +52,19 @@ export async function connectionOptions(config: NatsConfig, timeoutMs: number): 
     ...(secure && { tls: await tlsOptions(config.tls ?? {}) }),
     ...(await credentials(urls, config.credentialsFile)),
   };
+}
+
+/**
+ * Throws `configuration` for several replicas on a server before 2.11: there two simultaneous updates that expect the same
+ * revision may both succeed (github.com/nats-io/nats-server/pull/6194), and sessions rest on one of them failing.
+ */
+export function checkReplicas(replicas: number, serverVersion: string): void {
+  const [major = 0, minor = 0] = serverVersion.split(".").map(Number);
+  if (replicas === 1 || major > 2 || (major === 2 && minor >= 11)) return;
+  throw new PlatenError(
+    "configuration",
+    `the NATS server is version ${serverVersion}: ${replicas} replicas are safe from 2.11 on only; update it, or keep one replica`,
+  );
 }
 
 function parseServer(text: string): URL {

@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nkeys } from "nats";
@@ -9,6 +8,7 @@ import { generate } from "selfsigned";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startNatsServer } from "../../testing/nats-server.ts";
 import { startTcpProxy } from "../../testing/tcp-proxy.ts";
+import { checkReplicas } from "./connection-options.ts";
 import { NatsLink } from "./link.ts";
 import { openNatsKeyValueStore } from "./nats-key-value.ts";
 
@@ -107,6 +107,16 @@ test("tls:// verifies the server, and shows it this side's certificate", async (
   await using plain = await startNatsServer();
   await expectRefused({ servers: byName(plain.url), tls: files }, "configuration");
   await expectRefused({ servers: [`tls://${hostOf(server.url)}`], tls: files }, "configuration");
+});
+
+test("several replicas are for servers that compare revisions safely among them", () => {
+  for (const version of ["2.9.10", "2.10.29", "2.12.1"]) checkReplicas(1, version);
+  for (const version of ["2.11.0", "2.12.0-preview.1", "3.0.0"]) checkReplicas(3, version);
+  for (const version of ["2.9.10", "2.10.29", "1.4.1", ""]) {
+    expect(() => checkReplicas(3, version)).toThrow(
+      expect.objectContaining({ code: "configuration" }) as Error,
+    );
+  }
 });
 
 describe("while the server is away", () => {

@@ -14,7 +14,12 @@ import {
   StorageType,
   type StreamConfig,
 } from "nats";
-import { connectionFailure, connectionOptions, type NatsConfig } from "./connection-options.ts";
+import {
+  checkReplicas,
+  connectionFailure,
+  connectionOptions,
+  type NatsConfig,
+} from "./connection-options.ts";
 
 /** JetStream's own error codes (nats-server/server/errors.json). */
 export const apiErrorCode = {
@@ -77,11 +82,13 @@ export class NatsLink implements AsyncDisposable {
     let connection: NatsConnection | undefined;
     try {
       connection = await connect(options);
+      const replicas = config.replicas ?? 1;
+      checkReplicas(replicas, connection.info?.version ?? "");
       const manager = await connection.jetstreamManager({ timeout: timeoutMs });
-      return new NatsLink(connection, manager, config.replicas ?? 1, timeoutMs);
+      return new NatsLink(connection, manager, replicas, timeoutMs);
     } catch (error) {
       await connection?.close();
-      throw connectionFailure(error, options);
+      throw error instanceof PlatenError ? error : connectionFailure(error, options);
     }
   }
 
@@ -175,7 +182,7 @@ export class NatsLink implements AsyncDisposable {
       signal?.removeEventListener("abort", listener);
     }
     signal?.throwIfAborted();
-    if (!this.isConnected) throw this.#unavailable(doing, this.isClosed ? "is closed" : "is lost");
+    if (!this.isConnected) throw unavailable(doing, this.isClosed ? "the storage is closed" : connectionLost);
   }
 
   async #unlessLost<T>(operation: () => Promise<T>, { abandon, signal }: CallOptions<T>): Promise<T> {
@@ -195,24 +202,17 @@ export class NatsLink implements AsyncDisposable {
     }
   }
 
-  #unavailable(doing: string, how: string, cause?: unknown): PlatenError {
-    return new PlatenError(
-      "unavailable",
-      `cannot ${doing}: the connection to the NATS server ${how}`,
-      cause === undefined ? {} : { cause },
-    );
-  }
-
   #failure(error: unknown, doing: string, refusals: readonly number[]): unknown {
     if (!(error instanceof NatsError)) return error;
-    if (error.api_error)
+    if (error.api_error) {
       return refusals.includes(error.api_error.err_code!) ? error : apiFailure(error, doing);
+    }
     if (isTransient(error)) {
-      return this.#unavailable(
-        doing,
-        error.code === ErrorCode.Timeout ? "brings no answer" : "is lost",
-        error,
-      );
+      const reasons: Partial<Record<string, string>> = {
+        [ErrorCode.Timeout]: "the NATS server does not answer",
+        [ErrorCode.NoResponders]: "JetStream is not ready on the NATS server",
+      };
+      return unavailable(doing, reasons[error.code] ?? connectionLost, error);
     }
     const known: Partial<Record<string, [PlatenError["code"], string]>> = {
       [ErrorCode.MaxPayloadExceeded]: [
@@ -228,6 +228,11 @@ export class NatsLink implements AsyncDisposable {
     return new PlatenError(code, `cannot ${doing}: ${why}`, { cause: error });
   }
 }
+
+const connectionLost = "the connection to the NATS server is lost";
+
+const unavailable = (doing: string, why: string, cause?: unknown): PlatenError =>
+  new PlatenError("unavailable", `cannot ${doing}: ${why}`, cause === undefined ? {} : { cause });
 
 /** The request reached nobody, so it may be sent again whatever it is. */
 const isNotTaken = (error: unknown): boolean =>

@@ -12,7 +12,8 @@ export interface Endpoint {
 export interface Directory {
   /**
    * The servers that take requests, now and again at every change, until `signal` aborts (the iterable then simply ends).
-   * A server that drains or dies is left out.
+   * A server that drains or dies is left out. The order is the same for everybody, by id for example: all clients that pick
+   * first then pick the same.
    */
   watch(service: string, signal: AbortSignal): AsyncIterable<readonly Endpoint[]>;
 }

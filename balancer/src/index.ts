@@ -2,7 +2,6 @@
 import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
 import { type Connection, connect } from "@platen/proto";
 import type { Directory } from "./directory.ts";
-import "./least-loaded.ts";
 import { directoryTarget } from "./resolver.ts";
 import { type BalancingPolicy, serviceConfig } from "./service-config.ts";
 

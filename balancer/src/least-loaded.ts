@@ -8,7 +8,7 @@
  */
 import { connectivityState, experimental, status } from "@grpc/grpc-js";
 
-export const leastLoadedPolicy = "least_loaded";
+const leastLoadedPolicy = "least_loaded";
 
 /** How long a server that answered UNAVAILABLE is left alone if there is another one, milliseconds. */
 const shunMs = 1000;
@@ -32,7 +32,7 @@ function isBetter(leaf: Leaf, other: Leaf, nowMs: number): boolean {
 }
 
 /**
- * A call that was sent to a leaf. grpc-js says that a call starts only after the event loop has gone on, so of a burst all
+ * A call that was sent to a leaf. grpc-js says that a call starts only when the others of a burst are picked as well, and all
  * would go to the same server: it counts from the pick on. Picks that come to nothing (the caller canceled, the connection
  * broke) are never told to end; they are noticed by not having started when the microtasks are through, and counted off.
  */

@@ -1,4 +1,5 @@
 /** The service config of a balanced channel: which policy chooses the server of a call, and when a call is tried again. */
+import "./least-loaded.ts"; // registers the policy
 import { liveEndpointsPolicy } from "./live-endpoints.ts";
 
 /**

@@ -80,12 +80,14 @@ function cancelable(call: { cancel(): void }, signal: AbortSignal | undefined): 
 type Definition = ReturnType<typeof serviceDefinition>[string];
 
 /** Begins a call. One that is canceled already, or comes after its connection was closed, never begins. */
-function begin<C>({ signal }: CallOptions, make: () => C): C {
+function begin<C>(options: CallOptions, make: (metadata: Metadata, grpcOptions: GrpcCallOptions) => C): C {
+  const { signal } = options;
   if (signal?.aborted) {
     throw new PlatenError("canceled", "the call was canceled before it began", { cause: signal.reason });
   }
+  const metadata = metadataOf(options);
   try {
-    return make();
+    return make(metadata, grpcOptions(options));
   } catch (cause) {
     throw new PlatenError("canceled", "the connection is closed", { cause });
   }
@@ -94,14 +96,14 @@ function begin<C>({ signal }: CallOptions, make: () => C): C {
 function unary(client: Client, m: Definition) {
   return async (request: object, options: CallOptions = {}): Promise<object> => {
     const { promise, resolve, reject } = Promise.withResolvers<object>();
-    const call = begin(options, () =>
+    const call = begin(options, (metadata, grpcOptions) =>
       client.makeUnaryRequest(
         m.path,
         m.requestSerialize,
         m.responseDeserialize,
         request,
-        metadataOf(options),
-        grpcOptions(options),
+        metadata,
+        grpcOptions,
         (error, value) => (error ? reject(fromServiceError(error)) : resolve(value as object)),
       ),
     );
@@ -112,14 +114,14 @@ function unary(client: Client, m: Definition) {
 
 function serverStreaming(client: Client, m: Definition) {
   return async function* (request: object, options: CallOptions = {}): AsyncGenerator<object> {
-    const call = begin(options, () =>
+    const call = begin(options, (metadata, grpcOptions) =>
       client.makeServerStreamRequest(
         m.path,
         m.requestSerialize,
         m.responseDeserialize,
         request,
-        metadataOf(options),
-        grpcOptions(options),
+        metadata,
+        grpcOptions,
       ),
     );
     const release = cancelable(call, options.signal);
@@ -137,13 +139,13 @@ function serverStreaming(client: Client, m: Definition) {
 function clientStreaming(client: Client, m: Definition) {
   return async (requests: AsyncIterable<object>, options: CallOptions = {}): Promise<object> => {
     const { promise, resolve, reject } = Promise.withResolvers<object>();
-    const call = begin(options, () =>
+    const call = begin(options, (metadata, grpcOptions) =>
       client.makeClientStreamRequest(
         m.path,
         m.requestSerialize,
         m.responseDeserialize,
-        metadataOf(options),
-        grpcOptions(options),
+        metadata,
+        grpcOptions,
         (error, value) => (error ? reject(fromServiceError(error)) : resolve(value as object)),
       ),
     );
@@ -197,7 +199,7 @@ const isLoopbackTarget = (target: string): boolean =>
 
 /**
  * Opens a lazy connection. `target` is a grpc-js target (`host:port`, `dns:///…`, `platen:///executors`).
- * Disposing closes it: calls under way go on, new ones are `canceled`.
+ * Disposing closes it, and is for when its calls have ended: they may be cut short, and new ones are `canceled`.
  */
 export function connect(
   target: string,

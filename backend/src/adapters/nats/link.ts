@@ -190,7 +190,8 @@ export class NatsLink implements AsyncDisposable {
     const listener = () => over.reject(NatsError.errorForCode(ErrorCode.Disconnect));
     const off = this.onLost(listener);
     signal?.addEventListener("abort", listener);
-    const pending = operation();
+    // Async, for the library throws some of its errors at once.
+    const pending = (async () => operation())();
     try {
       return await Promise.race([pending, over.promise]);
     } catch (error) {

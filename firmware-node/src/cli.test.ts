@@ -194,7 +194,7 @@ describe("the command", () => {
 
   test.each([
     [["--printer-id=p", "--backend=127.0.0.1:1", "--wat"], /unknown option/],
-    [["--printer-id=p", "--backend=127.0.0.1:1", "--sink=serial:/dev/ttyUSB0"], /not built yet/],
+    [["--printer-id=p", "--backend=127.0.0.1:1", "--sink=serial:/dev/x?speed=1"], /sink serial: .*speed/],
   ])("ends with 2 and a sentence: %j", async (args, message) => {
     const { code, stderr } = await finish(run(...args));
     expect(code).toBe(2);
@@ -209,6 +209,13 @@ describe("the command", () => {
     );
     expect(stderr).toBe("platen-printer: a printer named p is registered already\n");
     expect(code).toBe(2);
+  });
+
+  test("lists serial ports without being told anything else", async () => {
+    const { code, stdout, stderr } = await finish(run("--list-ports"));
+    // A machine without udev cannot tell, and says so.
+    if (code === 0) expect(stdout).toMatch(/^(serial:\S+.*\n)+$|^platen-printer: no serial port\n$/);
+    else expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("install udev") });
   });
 
   test("tells its version and its flags", async () => {

@@ -129,6 +129,7 @@ before the JSON file of --config, whose fields are named as flags in camel case:
 Examples:
   platen-printer --printer-id office --backend 127.0.0.1:6310 --sink png:sheets
   platen-printer --printer-id hall --backend 127.0.0.1:6310 --mode push --sink "sim:sheets?paper=3&clear-after-ms=2000"
+  platen-printer --printer-id shop --backend 127.0.0.1:6310 --sink "serial:/dev/ttyUSB0?baud=3000000"
   platen-printer --printer-id roof --backend print.example:6310 --tls-ca ca.pem --enrolment-key "$KEY"
 
 Exit codes:
@@ -150,7 +151,24 @@ function interrupted(): Promise<void> {
   return first.promise;
 }
 
+/** Serial ports that an engine may be on, and how `--sink` names them. */
+async function listPorts(json: boolean): Promise<void> {
+  const { listPorts: find } = await import("./adapters/serial-port.ts");
+  const ports = await find();
+  if (json) {
+    for (const port of ports) process.stdout.write(`${JSON.stringify(port)}\n`);
+    return;
+  }
+  if (ports.length === 0) process.stdout.write("platen-printer: no serial port\n");
+  for (const { path, vendorId, productId, manufacturer, serialNumber } of ports) {
+    const usb = vendorId && productId ? `  serial:usb-${vendorId}-${productId}` : "";
+    const who = [manufacturer, serialNumber].filter(Boolean).join(", ");
+    process.stdout.write(`serial:${path}${usb}${who ? `  (${who})` : ""}\n`);
+  }
+}
+
 async function work(flags: Settings): Promise<void> {
+  if (flags["listPorts"] === true) return listPorts(flags["json"] === true);
   const config = await readConfig(flags, process.env);
   const json = flags["json"] === true;
   const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -175,6 +193,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .version(version)
     .option("--config <file>", "JSON file of settings")
     .option("--json", "one JSON object a line on standard output")
+    .option("--list-ports", "say which serial ports there are, and end")
     .addHelpText("after", help)
     .exitOverride()
     .action(work);

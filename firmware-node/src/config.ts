@@ -43,7 +43,9 @@ export const printerConfigSchema = z
       .string()
       .min(1)
       .default("png:platen-sheets")
-      .describe("the engine: png:DIR, or sim:[DIR][?paper=3&jam-at-sheet=2&clear-after-ms=500…]"),
+      .describe(
+        "the engine: png:DIR, sim:[DIR][?paper=3&jam-at-sheet=2&clear-after-ms=500…], or serial:PORT[?baud=3000000]",
+      ),
     mono: flag.default(false).describe("the engine has black alone"),
     simplex: flag.default(false).describe("the engine prints on one side only"),
     resolutions: list(dpi)
@@ -86,7 +88,7 @@ export const printerConfigSchema = z
     enrolmentKey: z.string().default("").describe("the key that the backend asks of new printers"),
     stateDir: filePath
       .default(join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "platen"))
-      .describe("folder for the key that the backend gives the printer"),
+      .describe("folder for the key that the backend gives the printer, and for what is stacked"),
     faultTimeoutS: seconds
       .default(15 * 60)
       .describe("how long a job waits for an engine fault to clear, seconds"),

@@ -111,7 +111,7 @@ async function listen(
   return { server, advertised: config.advertise ?? server.address };
 }
 
-/** Starts a printer. Throws `configuration`, `plaintext-refused` or `unimplemented`. The backend need not be there yet. */
+/** Starts a printer. Throws `configuration`, `plaintext-refused` or `engine-offline`. The backend need not be there yet. */
 export async function startPrinter(
   settings: PrinterSettings,
   options: StartOptions = {},
@@ -127,11 +127,12 @@ export async function startPrinter(
   await using started = new AsyncDisposableStack();
   const driver = started.use(
     options.driver ??
-      openSink(config.sink, {
+      (await openSink(config.sink, {
+        stateDir: config.stateDir,
         mono: config.mono,
         resolutionsDpi: config.resolutions,
         duplex: !config.simplex,
-      }),
+      })),
   );
   const store = started.use(new HttpFetch({ tls, allowPlaintext: config.allowPlaintext }));
   const connection = started.use(connect(config.backend, clientCredentials(tls, secure), keepAlive));

@@ -41,9 +41,14 @@ export interface PortDescription {
   readonly serialNumber: string | undefined;
 }
 
-/** The serial ports of this machine that have hardware behind them. */
+/** The serial ports of this machine that have hardware behind them. Throws `configuration` when the system does not tell. */
 export async function listPorts(): Promise<PortDescription[]> {
-  const ports = await SerialPort.list();
+  const ports = await SerialPort.list().catch((cause: unknown) => {
+    // serialport asks udev on Linux.
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `serial ports cannot be listed (${why}): install udev, or name the port by its path`;
+    throw new PlatenError("configuration", message, { cause });
+  });
   return ports
     .filter(({ vendorId, pnpId, locationId }) => vendorId ?? pnpId ?? locationId)
     .map(({ path, vendorId, productId, manufacturer, serialNumber }) => ({

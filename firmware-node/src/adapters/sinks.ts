@@ -3,16 +3,19 @@
  *
  *     png:DIR                  sheets as PNG files, a folder a job
  *     sim:[DIR][?OPTIONS]      a simulated engine, its sheets as PNG files where DIR is given
- *     serial:PORT              an engine on a serial line; its place is adapters/serial-engine.ts
+ *     serial:PORT[?OPTIONS]    an engine on a serial line (serial-sink.ts)
  */
 import { EngineModel, type Trouble } from "@platen/hw";
 import { PlatenError } from "@platen/proto";
 import { z } from "zod";
 import type { Colorant, EngineCapabilities, EngineDriver } from "../ports/engine-driver.ts";
 import { PngSink } from "./png-sink.ts";
+import { openSerialSink } from "./serial-sink.ts";
 import { SimulatedEngine } from "./simulated-engine.ts";
 
 export interface SinkOptions {
+  /** Folder for what a driver must remember across a power cut. */
+  readonly stateDir: string;
   /** Black alone. */
   readonly mono: boolean;
   readonly resolutionsDpi: readonly number[];
@@ -79,8 +82,11 @@ function simulatedEngine(rest: string, options: SinkOptions): SimulatedEngine {
   return new SimulatedEngine(model, capabilities, { root: root || undefined, clearAfterMs });
 }
 
-/** The engine that `sink` names. Throws `configuration`, or `unimplemented` for a serial line. */
-export function openSink(sink: string, options: SinkOptions): EngineDriver {
+/**
+ * The engine that `sink` names. Throws `configuration`, and `engine-offline` when none answers on a serial line. What a real
+ * engine can do it says itself.
+ */
+export async function openSink(sink: string, options: SinkOptions): Promise<EngineDriver> {
   const at = sink.indexOf(":");
   const kind = sink.slice(0, Math.max(at, 0));
   const rest = sink.slice(at + 1);
@@ -91,11 +97,11 @@ export function openSink(sink: string, options: SinkOptions): EngineDriver {
     case "sim":
       return simulatedEngine(rest, options);
     case "serial":
-      throw new PlatenError(
-        "unimplemented",
-        "engines on a serial line are not built yet: use png:DIR or sim:",
-      );
+      return openSerialSink(rest, options.stateDir);
     default:
-      throw new PlatenError("configuration", `sink ${JSON.stringify(sink)} is neither png:DIR nor sim:`);
+      throw new PlatenError(
+        "configuration",
+        `sink ${JSON.stringify(sink)} is none of png:DIR, sim: and serial:PORT`,
+      );
   }
 }

@@ -56,7 +56,7 @@ async function startSerialRig(mechanics: Mechanics, faultTimeoutMs = 20_000) {
     rig,
     /** Begins the print, and resolves when the first sheet is in the path. */
     async begin(
-      action = JobErrorAction.SUSPEND_JOB,
+      action: JobErrorAction = JobErrorAction.SUSPEND_JOB,
     ): Promise<{ jobId: string; ended: Promise<PrintStatus> }> {
       const fed = Promise.withResolvers<void>();
       const poll = setInterval(() => model.counts.fed > 0 && fed.resolve(), 2);

@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["{proto,balancer,backend,hw,firmware-node,e2e}/**/*.test.ts"],
+    include: ["{proto,balancer,backend,hw,firmware-node,e2e,samples}/**/*.test.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",

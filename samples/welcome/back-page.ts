@@ -6,5 +6,5 @@ export function backPage(page: Page, number: number, pages: number): void {
   line(page, "This page is left almost blank.", x, y, { sizePt: 16, align: "center" });
   const why = "Where a page has no ink, nothing is encoded, sent, decoded or halftoned.";
   line(page, why, x, y + 20, { sizePt: 10, color: grey.dark, align: "center" });
-  footer(page, "Apache-2.0, as all of Platen.", number, pages);
+  footer(page, "Grey, and nearly no band with ink.", number, pages);
 }

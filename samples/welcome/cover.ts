@@ -1,5 +1,5 @@
 /** The cover: a sheet on its way over the platen, under a head that lets drops of four inks fall. Vectors only. */
-import { a4, black, footer, grey, line, margin, type Page } from "./typeset.ts";
+import { a4, footer, grey, line, margin, type Page } from "./typeset.ts";
 
 const inks = { cyan: "#00a3e0", magenta: "#e0007a", yellow: "#ffd500", black: "#161616" };
 type Ink = keyof typeof inks;
@@ -20,11 +20,12 @@ const mix = (a: Rgb, b: Rgb, t: number): Rgb =>
 
 /** The evening sky, from the picture's top to the horizon. */
 const sky: readonly (readonly [number, Rgb])[] = [
-  [0, [28, 62, 140]],
-  [0.38, [92, 116, 190]],
-  [0.66, [240, 150, 140]],
-  [0.85, [255, 196, 112]],
-  [1, [255, 232, 168]],
+  [0, [86, 150, 226]],
+  [0.3, [146, 178, 232]],
+  [0.52, [232, 176, 200]],
+  [0.72, [255, 166, 128]],
+  [0.88, [255, 196, 104]],
+  [1, [255, 226, 150]],
 ];
 const horizon = picture.bottom - 88;
 const sun = { x: 262, y: horizon - 58, radius: 34, color: [255, 240, 176] as Rgb };
@@ -64,6 +65,11 @@ function coverage([r, g, b]: Rgb): Record<Ink, number> {
 function smoothPicture(page: Page): void {
   const paint = page.createLinearGradient(0, picture.top, 0, horizon + 30);
   for (const [stop, color] of sky) paint.addColorStop(stop, css(color));
+  page.save();
+  // What is above is halftoned.
+  page.beginPath();
+  page.rect(picture.left, halftoneBottom, picture.right - picture.left, picture.bottom - halftoneBottom);
+  page.clip();
   page.fillStyle = paint;
   page.fillRect(picture.left, halftoneBottom, picture.right - picture.left, picture.bottom - halftoneBottom);
   page.fillStyle = css(sun.color);
@@ -81,9 +87,10 @@ function smoothPicture(page: Page): void {
     page.lineTo(picture.right, picture.bottom);
     page.fill();
   }
+  page.restore();
 }
 
-const pitch = 4.6;
+const pitch = 3.8;
 const dotSizes = 16;
 const screenAngles: Record<Ink, number> = { cyan: 15, magenta: 75, yellow: 0, black: 45 };
 
@@ -224,11 +231,5 @@ export function cover(page: Page, number: number, pages: number): void {
   page.restore();
   head(page);
 
-  const edge = picture.top + picture.bandHeight / 2;
-  page.strokeStyle = black;
-  page.lineWidth = 0.5;
-  page.beginPath();
-  page.moveTo(sheet.right + 4, edge);
-  page.stroke();
   footer(page, "Colour, drawn with vectors alone.", number, pages);
 }

@@ -41,20 +41,20 @@ function drawRamps(page: Page, top: number): void {
   );
   const left = margin + 44;
   ramps.forEach(([name, colors], index) => {
-    const y = top + 7 + 15 * index;
-    caption(page, name, margin, y + 9);
-    ramp(page, left, y, right - left, 13, colors);
+    const y = top + 7 + 22 * index;
+    caption(page, name, margin, y + 12);
+    ramp(page, left, y, right - left, 19, colors);
   });
-  const y = top + 7 + 15 * ramps.length;
-  caption(page, "steps", margin, y + 11);
+  const y = top + 7 + 22 * ramps.length;
+  caption(page, "steps", margin, y + 12);
   const steps = 21;
   const width = (right - left) / steps;
   for (let step = 0; step < steps; step++) {
     const level = Math.round(255 * (1 - step / (steps - 1)));
     page.fillStyle = `rgb(${level},${level},${level})`;
-    page.fillRect(left + width * step, y, width, 17);
+    page.fillRect(left + width * step, y, width, 20);
     const color = level > 128 ? black : white;
-    line(page, `${5 * step}`, left + width * (step + 0.5), y + 11, { sizePt: 6, color, align: "center" });
+    line(page, `${5 * step}`, left + width * (step + 0.5), y + 12, { sizePt: 6, color, align: "center" });
   }
 }
 
@@ -97,6 +97,27 @@ function drawGradients(page: Page, left: number, top: number): void {
   ramp(page, left, top + 26, width, 18, [black, "#10205c", black, "#5c1010", black, "#333333", black]);
 }
 
+/** Cyan, magenta and yellow one upon another: red, green, blue, and black in the middle. */
+function drawOverlaps(page: Page, x: number, top: number): void {
+  const [radius, apart] = [28, 19];
+  page.save();
+  page.globalCompositeOperation = "multiply";
+  ["#00ffff", "#ff00ff", "#ffff00"].forEach((color, index) => {
+    const angle = (2 * Math.PI * index) / 3 - Math.PI / 2;
+    page.fillStyle = color;
+    page.beginPath();
+    page.arc(
+      x + apart * Math.cos(angle),
+      top + radius + apart * (1 + Math.sin(angle)),
+      radius,
+      0,
+      2 * Math.PI,
+    );
+    page.fill();
+  });
+  page.restore();
+}
+
 function drawStar(page: Page, x: number, y: number, radius: number): void {
   const spokes = 36;
   page.fillStyle = black;
@@ -110,86 +131,69 @@ function drawStar(page: Page, x: number, y: number, radius: number): void {
 }
 
 const lineWidthsPt = [0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75, 1];
+const boxHeight = 126;
 
-function stroke(page: Page, x0: number, y0: number, x1: number, y1: number): void {
+function stroke(
+  page: Page,
+  widthPt: number,
+  color: string,
+  from: readonly [number, number],
+  to: readonly [number, number],
+): void {
+  page.strokeStyle = color;
+  page.lineWidth = widthPt;
   page.beginPath();
-  page.moveTo(x0, y0);
-  page.lineTo(x1, y1);
+  page.moveTo(...from);
+  page.lineTo(...to);
   page.stroke();
 }
 
 function drawLines(page: Page, left: number, top: number, width: number): void {
   caption(page, "Lines of 0.1 to 1 pt, and a star", left, top);
-  const height = 84;
-  const half = width / 2 - 14;
-  lineWidthsPt.forEach((widthPt, index) => {
-    const y = top + 11 + 10 * index;
-    line(page, widthPt.toString(), left + 16, y + 2, { sizePt: 5.5, color: grey.dark, align: "right" });
-    page.strokeStyle = black;
-    page.lineWidth = widthPt;
-    page.lineCap = "butt";
-    stroke(page, left + 20, y, left + half, y);
-  });
-  const box = left + half + 6;
+  const radius = 46;
+  const box = { left: left + 94, top: top + 7, width: 44 };
   page.fillStyle = black;
-  page.fillRect(box, top + 6, 42, height);
+  page.fillRect(box.left, box.top, box.width, boxHeight);
   lineWidthsPt.forEach((widthPt, index) => {
-    page.strokeStyle = white;
-    page.lineWidth = widthPt;
-    stroke(page, box + 4 + 4.8 * index, top + 10, box + 4 + 4.8 * index, top + 2 + height);
+    const y = box.top + 4 + (index * (boxHeight - 8)) / (lineWidthsPt.length - 1);
+    line(page, `${widthPt}`, left + 14, y + 2, { sizePt: 5.5, color: grey.dark, align: "right" });
+    stroke(page, widthPt, black, [left + 18, y], [box.left - 6, y]);
+    const x = box.left + 4.5 + 5 * index;
+    stroke(page, widthPt, white, [x, box.top + 5], [x, box.top + boxHeight - 5]);
   });
-  drawStar(page, left + width - 36, top + 6 + height / 2, 36);
+  drawStar(page, left + width - radius, box.top + boxHeight / 2, radius);
 }
 
 const textSizesPt = [4, 5, 6, 7, 8, 9, 10];
 
 function drawLetters(page: Page, left: number, top: number): void {
   caption(page, "Letters of 4 to 10 pt", left, top);
-  const half = left + (right - left) / 2;
+  const middle = (left + right) / 2;
   page.fillStyle = black;
-  page.fillRect(half + 4, top + 6, right - half - 4, 84);
-  let y = top + 8;
+  page.fillRect(middle + 2, top + 7, right - middle - 2, boxHeight);
+  let y = top + 10;
   for (const sizePt of textSizesPt) {
-    y += sizePt + 4;
+    y += sizePt + 9;
     const text = `${sizePt} pt: ink flows`;
     line(page, text, left, y, { sizePt });
-    line(page, text, half + 10, y, { sizePt, color: white });
+    line(page, text, middle + 12, y, { sizePt, color: white });
   }
 }
 
 export function testPage(page: Page, number: number, pages: number, photo: Image): void {
   line(page, "What printers find hard", margin, 76, { sizePt: 22, weight: "bold" });
-  const photoWidth = 300;
+  const photoWidth = 330;
   const photoHeight = (photoWidth * photo.height) / photo.width;
   const top = 94;
   page.drawImage(photo, margin, top, photoWidth, photoHeight);
   caption(page, "Photo: Rachel Michetti, CC0, from scikit-image.", margin, top + photoHeight + 11);
 
-  const left = margin + photoWidth + 18;
+  const left = margin + photoWidth + 16;
   drawSkins(page, left, top + 6);
   drawGradients(page, left, top + 64);
-  // Four inks, one upon another.
-  caption(page, "Inks over inks", left, top + 124);
-  const circles = [
-    ["#00ffff", 0],
-    ["#ff00ff", 1],
-    ["#ffff00", 2],
-  ] as const;
-  page.save();
-  page.globalCompositeOperation = "multiply";
-  for (const [color, index] of circles) {
-    page.fillStyle = color;
-    page.beginPath();
-    page.arc(left + 32 + 34 * index, top + 164, 32, 0, 2 * Math.PI);
-    page.fill();
-  }
-  page.restore();
-  page.fillStyle = black;
-  page.fillRect(right - 40, top + 132, 40, 30);
-  ramp(page, right - 40, top + 166, 40, 30, ["#202020", "#000000"]);
-
-  drawRamps(page, 334);
-  drawLines(page, margin, 508, 226);
-  drawLetters(page, margin + 248, 508);
+  drawOverlaps(page, (left + right) / 2, top + 132);
+  drawRamps(page, 362);
+  drawLines(page, margin, 600, 240);
+  drawLetters(page, margin + 262, 600);
   footer(page, "Colour: a photo, gradients, fine lines, small letters.", number, pages);
 }

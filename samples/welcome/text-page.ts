@@ -1,10 +1,10 @@
 /** A page of text: docs/path-of-a-page.md, shortened, and a table. Nothing on it has a colour. */
-import { a4, type Block, columns, footer, grey, line, margin, type Page } from "./typeset.ts";
+import { a4, type Block, column, footer, grey, line, margin, type Page } from "./typeset.ts";
 
 const heading = (text: string): Block => ({ kind: "heading", text });
 const paragraph = (title: string, text: string): Block => ({ kind: "paragraph", title, text });
 
-const text: readonly Block[] = [
+const inTheBackend: readonly Block[] = [
   heading("In the backend"),
   paragraph(
     "Upload.",
@@ -26,7 +26,7 @@ const text: readonly Block[] = [
   ),
   paragraph(
     "Conversion.",
-    "Any executor reads that record and opens the document; most often it is another one. No request is bound to the executor " +
+    "Any executor reads that record and opens the document; often it is another one. No request is bound to the executor " +
       "that served the one before it, so the load really spreads.",
   ),
   paragraph(
@@ -34,6 +34,9 @@ const text: readonly Block[] = [
     "A worker process, its time and memory limited, draws the page, cuts it into bands as wide as the sheet, and looks at every " +
       "pixel. A band without ink becomes a note, a band without colour becomes one channel, the rest are colour.",
   ),
+];
+
+const inThePrinter: readonly Block[] = [
   heading("In the printer"),
   paragraph(
     "Request.",
@@ -105,8 +108,11 @@ export function textPage(page: Page, number: number, pages: number): void {
   page.fillStyle = grey.middle;
   page.fillRect(margin, 118, a4.width - 2 * margin, 0.5);
   const gutter = 24;
-  const width = (a4.width - 2 * margin - gutter) / 2;
-  columns(page, text, [margin, margin + width + gutter], 132, 610, { sizePt: 9.8, leading: 13, width });
-  drawTable(page, 656);
+  const measure = { sizePt: 10.8, leading: 14.8, width: (a4.width - 2 * margin - gutter) / 2 };
+  const lowest = Math.max(
+    column(page, inTheBackend, margin, 134, measure),
+    column(page, inThePrinter, margin + measure.width + gutter, 134, measure),
+  );
+  drawTable(page, lowest + 40);
   footer(page, "Text and greys: no band of this page has a colour.", number, pages);
 }

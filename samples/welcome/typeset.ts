@@ -1,4 +1,4 @@
-/** Words on a canvas: the fonts of the sample, and lines, paragraphs and columns set in them. Lengths are points of 1/72 inch. */
+/** Words on a canvas: the fonts of the sample, and lines and paragraphs set in them. Lengths are points of 1/72 inch. */
 import { fileURLToPath } from "node:url";
 import { GlobalFonts, type SKRSContext2D } from "@napi-rs/canvas";
 
@@ -58,10 +58,8 @@ interface Word {
 interface Line {
   readonly words: readonly Word[];
   readonly sizePt: number;
-  /** From the baseline above; a column's first line has none above it. */
+  /** From the baseline above. */
   readonly leading: number;
-  /** Whether the line must not be a column's last. */
-  readonly keep: boolean;
 }
 
 export interface Measure {
@@ -94,21 +92,16 @@ const spaceOf = (sizePt: number): number => sizePt * 0.278;
 function linesOf(page: Page, block: Block, { sizePt, leading, width }: Measure): Line[] {
   if (block.kind === "heading") {
     const size = sizePt * 1.25;
-    return [
-      { words: wordsOf(page, block.text, "bold", size), sizePt: size, leading: leading * 1.7, keep: true },
-    ];
+    return [{ words: wordsOf(page, block.text, "bold", size), sizePt: size, leading: leading * 1.8 }];
   }
   const words = [
     ...wordsOf(page, block.title, "bold", sizePt),
     ...wordsOf(page, block.text, "regular", sizePt),
   ];
-  const broken = breakLines(words, spaceOf(sizePt), width);
-  return broken.map((line, index) => ({
+  return breakLines(words, spaceOf(sizePt), width).map((line, index) => ({
     words: line,
     sizePt,
-    leading: index === 0 ? leading * 1.35 : leading,
-    // Neither the first line of a paragraph nor the last one stands alone.
-    keep: broken.length > 1 && (index === 0 || index === broken.length - 2),
+    leading: index === 0 ? leading * 1.4 : leading,
   }));
 }
 
@@ -126,33 +119,20 @@ function setLine(page: Page, { words, sizePt }: Line, x: number, y: number): voi
   }
 }
 
-/** Sets a text in columns of one height from `top` down. Returns where the lowest baseline is; throws when the text is too long. */
-export function columns(
+/** Sets a text from `top` down, ragged at the right. Returns its last baseline. */
+export function column(
   page: Page,
   blocks: readonly Block[],
-  lefts: readonly number[],
+  x: number,
   top: number,
-  bottom: number,
   measure: Measure,
 ): number {
-  const lines = blocks.flatMap((block) => linesOf(page, block, measure));
-  let column = 0;
   let y = top;
-  let lowest = top;
-  lines.forEach((each, index) => {
-    let next = y === top ? top + each.sizePt : y + each.leading;
-    const mustFollow = each.keep ? (lines[index + 1]?.leading ?? 0) : 0;
-    if (next + mustFollow > bottom) {
-      column += 1;
-      next = top + each.sizePt;
-    }
-    const x = lefts[column];
-    if (x === undefined) throw new Error("the text is longer than its columns");
-    setLine(page, each, x, next);
-    y = next;
-    lowest = Math.max(lowest, y);
-  });
-  return lowest;
+  for (const each of blocks.flatMap((block) => linesOf(page, block, measure))) {
+    y += y === top ? each.sizePt : each.leading;
+    setLine(page, each, x, y);
+  }
+  return y;
 }
 
 /** The line at the foot of every page. */

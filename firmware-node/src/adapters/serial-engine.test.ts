@@ -1,8 +1,20 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { EngineModel } from "@platen/hw";
-import { attachEngine, instantMechanics, ptyLine, seededRandom } from "@platen/hw/link";
+import {
+  attachEngine,
+  instantMechanics,
+  type Line,
+  ptyLine,
+  realClock,
+  seededRandom,
+  simulatedCapabilities,
+  simulatedCapacityBytes,
+  SimulatedEngine,
+} from "@platen/hw/link";
+import { ownVersions } from "@platen/hw/protocol";
 import { PlatenError, PrinterStateReason } from "@platen/proto";
 import { describe, expect, test } from "vitest";
 import { engineDriverContract } from "../ports/engine-driver.contract.ts";
@@ -22,6 +34,8 @@ async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
     await rm(folder, { recursive: true });
   }
 }
+
+const jobId = "job";
 
 engineDriverContract("the serial engine, on a pseudo-terminal", async () => {
   const folder = await mkdtemp(join(tmpdir(), "platen-serial-"));
@@ -49,7 +63,50 @@ engineDriverContract("the serial engine, on a pseudo-terminal", async () => {
   };
 });
 
-const jobId = "job";
+test("a cable that is pulled and put back in mid-page is noticed, and passes: no sheet is fed twice", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "port");
+    const model = new EngineModel({ keepSheets: true });
+    let line: Line | undefined;
+    const engine = new SimulatedEngine(
+      model,
+      realClock,
+      {
+        ...ownVersions,
+        bootId: 1,
+        capabilities: simulatedCapabilities,
+        mechanics: { ...instantMechanics, rowsPerSecond: 150 },
+        capacityBytes: simulatedCapacityBytes,
+      },
+      (bytes) => line?.write(bytes),
+    );
+    const plugIn = async (): Promise<void> => {
+      line = await ptyLine(path);
+      line.onBytes((bytes) => engine.receive(bytes));
+    };
+    const pullOut = async (): Promise<void> => {
+      const pulled = line;
+      line = undefined;
+      await pulled?.[Symbol.asyncDispose]();
+    };
+    await plugIn();
+    await using driver = await openSerialSink(path, folder);
+    const stops: EngineEvent[] = [];
+    driver.listen((event) => event.kind === "stopped" && stops.push(event));
+    const sheets = [5, 6].map((seed) => randomSheet(seededRandom(seed)));
+    const printing = printSheets({ driver, jobId, sheets });
+    while (model.counts.fed === 0) await delay(1);
+    await pullOut();
+    await plugIn();
+    await printing;
+    await pullOut();
+    engine.powerOff();
+    expect(mistakesOf(model, jobKeyOf(jobId), sheets)).toEqual([]);
+    expect(model.counts).toEqual({ fed: 2, stacked: 2, wasted: 0 });
+    expect(stops).toEqual([]);
+  });
+});
+
 const sheets = Array.from({ length: 3 }, (_, i) => randomSheet(seededRandom(i + 1)));
 
 /** An engine, a driver, and a job of three sheets on its way. */

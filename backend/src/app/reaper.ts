@@ -46,6 +46,7 @@ export class Reaper {
     await documents.sweep(now());
     await this.#sessions(signal);
     await this.#results();
+    await this.#pages();
     await this.#blobs(stores.sources, stores.sessions);
     await this.#blobs(stores.converted, stores.results);
   }
@@ -71,6 +72,21 @@ export class Reaper {
     for await (const { key, value } of stores.results.all()) {
       if (!this.#isYoung(value.createdMs) && !(await stores.sessions.get(value.dbIndex)))
         await deleteResult(stores, key);
+    }
+  }
+
+  /** Page records whose result is gone, because whoever deleted it died half-way. They come after it, so none is too young. */
+  async #pages(): Promise<void> {
+    const { pages, results } = this.#deps.stores;
+    let owner = "";
+    let isGone = false;
+    for await (const { key } of pages.all()) {
+      const identificationId = key.split(".")[0]!;
+      if (identificationId !== owner) {
+        owner = identificationId;
+        isGone = !(await results.get(owner));
+      }
+      if (isGone) await pages.delete(key);
     }
   }
 

@@ -25,7 +25,7 @@ import { startBackend } from "../../backend/src/compose.ts";
 import { type BackendConfig, parseBackendConfig, type Role } from "../../backend/src/config.ts";
 import { dbIndexOf, type Session } from "../../backend/src/domain/ids.ts";
 import type { Storage } from "../../backend/src/ports/storage.ts";
-import { startNatsServer } from "../../backend/src/testing/nats-server.ts";
+import { type NatsServer, startNatsServer } from "../../backend/src/testing/nats-server.ts";
 
 export interface BackendProcess extends AsyncDisposable {
   /** As the process announced itself. */
@@ -38,6 +38,8 @@ export interface BackendProcess extends AsyncDisposable {
   readonly process: ChildProcess;
   /** SIGKILL, and gone. */
   kill(): Promise<void>;
+  /** SIGTERM, and gone when it has finished what it had under way. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface TestSystem extends AsyncDisposable {
@@ -56,8 +58,12 @@ export interface TestSystem extends AsyncDisposable {
   executors(policy: BalancingPolicy): Connection;
   /** One more executor, in a process of its own. */
   addExecutor(settings?: Partial<BackendConfig>): Promise<BackendProcess>;
+  /** One more process, of these roles. */
+  addProcess(...roles: Role[]): Promise<BackendProcess>;
   /** The processes of a role, where roles are processes; else empty. */
   readonly processes: readonly (BackendProcess & { readonly role: Role })[];
+  /** The NATS server, where there is one. */
+  readonly nats?: NatsServer;
   /** Keys of what the stores hold of a session, in any of them. */
   leftovers(session: Session, identificationId?: string): Promise<string[]>;
 }
@@ -132,7 +138,7 @@ async function systemOver(
   dir: string,
   parts: Pick<
     TestSystem,
-    "intakeAddress" | "controllerAddress" | "pollAddress" | "resultUrl" | "processes" | "executorIds"
+    "intakeAddress" | "controllerAddress" | "pollAddress" | "resultUrl" | "processes" | "executorIds" | "nats"
   > & { settings: Parameters<typeof parseBackendConfig>[0] },
 ): Promise<TestSystem> {
   const storage = stack.use(await openStorage(storageConfig));
@@ -150,6 +156,7 @@ async function systemOver(
     executors: (policy) => connectBalanced("executors", { directory: registry, policy, credentials }),
     addExecutor: (more = {}) =>
       startProcess({ ...settings, roles: ["executor"], executors: 1, ...more }, dir),
+    addProcess: (...roles) => startProcess({ ...settings, roles }, dir),
     leftovers: (session, identificationId) => leftoversIn(storage, session, identificationId),
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
@@ -178,8 +185,39 @@ export async function embeddedSystem(settings: Partial<BackendConfig> = {}): Pro
   });
 }
 
-/** Two processes of each role over a real nats-server, blobs in a shared folder. */
-export async function distributedSystem(settings: Partial<BackendConfig> = {}): Promise<TestSystem> {
+/** All roles in one process of its own, `platen serve`, on embedded storage. */
+export async function servedSystem(): Promise<TestSystem & { crash(): Promise<void> }> {
+  await using stack = new AsyncDisposableStack();
+  const dir = await folder(stack);
+  let running = await startProcess(testSettings(dir), dir);
+  stack.defer(() => running[Symbol.asyncDispose]());
+  const { grpcAddress, pollAddress, resultUrl, executors } = running.ready;
+  // Where printers and users know it to be.
+  const settings = { ...testSettings(dir), listen: grpcAddress, httpListen: new URL(resultUrl).host };
+  const system = await systemOver(stack, { kind: "embedded", dataDir: join(dir, "data") }, dir, {
+    intakeAddress: grpcAddress,
+    controllerAddress: grpcAddress,
+    pollAddress,
+    resultUrl,
+    executorIds: executors.map(({ id }) => id),
+    processes: [],
+    settings,
+  });
+  return {
+    ...system,
+    /** SIGKILL, and started again on the same data and addresses. */
+    crash: async () => {
+      await running.kill();
+      running = await startProcess(settings, dir);
+    },
+  };
+}
+
+/** So many processes of each role over a real nats-server, blobs in a shared folder. */
+export async function distributedSystem(
+  settings: Partial<BackendConfig> = {},
+  processesOfEachRole = 2,
+): Promise<TestSystem> {
   await using stack = new AsyncDisposableStack();
   const dir = await folder(stack);
   const nats = stack.use(await startNatsServer());
@@ -193,7 +231,7 @@ export async function distributedSystem(settings: Partial<BackendConfig> = {}): 
   const wanted: Role[] = ["result-store", "executor", "instructors", "controller", "intake"];
   const processes = await Promise.all(
     wanted
-      .flatMap((role) => [role, role])
+      .flatMap((role) => Array<Role>(processesOfEachRole).fill(role))
       .map(async (role) => ({ ...(await startProcess({ ...all, roles: [role] }, dir)), role })),
   );
   stack.defer(async () => {
@@ -212,6 +250,7 @@ export async function distributedSystem(settings: Partial<BackendConfig> = {}): 
     resultUrl: readyOf("result-store").resultUrl,
     executorIds: processes.flatMap((one) => one.ready.executors.map(({ id }) => id)),
     processes,
+    nats,
     settings: all,
   });
 }

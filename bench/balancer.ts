@@ -4,11 +4,13 @@
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { ChannelCredentials, Client } from "@grpc/grpc-js";
 import { type BalancingPolicy, connectBalanced, type Endpoint } from "@platen/balancer";
 import { connect, ConversionService, PlatenError, SessionIdSchema } from "@platen/proto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type Bar, barChart } from "./support/bars.ts";
 
 const policies: readonly BalancingPolicy[] = ["pick_first", "round_robin", "least_loaded"];
 const plaintext = ChannelCredentials.createInsecure();
@@ -99,7 +101,8 @@ async function warmUp(call: Call, servers: number): Promise<void> {
   while (seen.size < servers) seen.add((await call()).executorId);
 }
 
-async function overhead(calls: number, callers: number, rounds: number): Promise<void> {
+/** Resolves to the requests a second of each contender. */
+async function overhead(calls: number, callers: number, rounds: number): Promise<Bar[]> {
   using a = await startServer("a");
   using b = await startServer("b");
   using resources = new DisposableStack();
@@ -142,14 +145,21 @@ async function overhead(calls: number, callers: number, rounds: number): Promise
       }),
     ),
   );
+  return contenders.map(([label], index) => ({
+    label,
+    value: median(results[index]!.map(({ perSecond }) => perSecond)),
+    own: index > 0,
+  }));
 }
 
-async function uneven(calls: number, callers: number, delayMs: number): Promise<void> {
+/** Resolves to what each policy asked of the slow server. */
+async function uneven(calls: number, callers: number, delayMs: number): Promise<Bar[]> {
   using slow = await startServer("slow", 4 * delayMs);
   using b = await startServer("b", delayMs);
   using c = await startServer("c", delayMs);
   console.log(`${calls} calls by ${callers} callers, of ${delayMs} ms, on one server ${4 * delayMs} ms:`);
   const rows: Record<string, object> = {};
+  const bars: Bar[] = [];
   for (const policy of policies.filter((policy) => policy !== "pick_first")) {
     using connection = balanced([slow, b, c], policy);
     const client = connection.client(ConversionService);
@@ -157,12 +167,14 @@ async function uneven(calls: number, callers: number, delayMs: number): Promise<
     await warmUp(call, 3);
     const { counts, totalMs } = await round(call, calls, callers);
     const ofServers = Object.fromEntries([slow, b, c].map(({ id }) => [id, counts.get(id) ?? 0]));
+    bars.push({ label: policy, value: counts.get("slow") ?? 0, own: true });
     rows[policy] = { ...ofServers, "total ms": Math.round(totalMs) };
   }
   console.table(rows);
+  return bars;
 }
 
-/** `--calls 2000 --callers 16 --rounds 7 --delay-ms 10` */
+/** `--calls 2000 --callers 16 --rounds 7 --delay-ms 10 --chart FILE` */
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
@@ -171,6 +183,7 @@ export async function run(args: string[]): Promise<void> {
       callers: { type: "string", default: "16" },
       rounds: { type: "string", default: "7" },
       "delay-ms": { type: "string", default: "10" },
+      chart: { type: "string" },
     },
   });
   const [calls, callers, rounds, delayMs] = [
@@ -185,6 +198,12 @@ export async function run(args: string[]): Promise<void> {
     }
     return value;
   }) as [number, number, number, number];
-  await overhead(calls, callers, rounds);
-  await uneven(600, 12, delayMs);
+  const rates = await overhead(calls, callers, rounds);
+  const asked = await uneven(600, 12, delayMs);
+  if (values.chart === undefined) return;
+  const groups = [
+    { title: "small unary calls a second", bars: rates },
+    { title: "of 600 calls, asked of the one server of three that is four times slower", bars: asked },
+  ];
+  await writeFile(values.chart, barChart("Balancing, beside a direct call", groups, ""));
 }

@@ -2,7 +2,7 @@
  * Latency of what a session does to its record: create, get, update, delete. Through the key-value port on both adapters,
  * and with a bare NATS KV client, in turns in one run.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,6 +10,7 @@ import { connect } from "nats";
 import { openStorage } from "../backend/src/adapters/storage.ts";
 import type { Bucket } from "../backend/src/ports/key-value.ts";
 import { startNatsServer } from "../backend/src/testing/nats-server.ts";
+import { barChart } from "./support/bars.ts";
 
 /** What a session needs of a store. */
 type Store = Pick<Bucket, "create" | "update" | "delete"> & { get(key: string): Promise<unknown> };
@@ -45,11 +46,12 @@ export async function run(args: string[]): Promise<void> {
     options: {
       sessions: { type: "string", default: "2000" },
       parallel: { type: "string", default: "1" },
+      chart: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) {
-    console.log("options: --sessions N (2000), --parallel N sessions at a time (1)");
+    console.log("options: --sessions N (2000), --parallel N sessions at a time (1), --chart FILE as SVG");
     return;
   }
   const [sessions, parallel] = [Number(values.sessions), Number(values.parallel)];
@@ -109,5 +111,16 @@ export async function run(args: string[]): Promise<void> {
     );
     const rate = (byStep.create.length / (spentMs.get(name)! / 1000)).toFixed(0);
     console.log(`${name.padEnd(14)}${cells.join("")}${rate.padStart(12)}`);
+  }
+  if (values.chart !== undefined) {
+    const groups = steps.map((step) => ({
+      title: step,
+      bars: [...times].map(([label, byStep]) => ({
+        label,
+        value: quantile(byStep[step], 0.5) * 1000,
+        own: label !== "bare NATS KV",
+      })),
+    }));
+    await writeFile(values.chart, barChart("A session's record, median latency", groups, "µs"));
   }
 }

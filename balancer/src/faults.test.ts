@@ -79,8 +79,8 @@ test("a stream that is lost after its first message is `unavailable`, and is not
 test("a frozen server is given up, and its calls are done elsewhere", async () => {
   const executors = await start("a", "b");
   const client = open(executors, "round_robin", {
-    "grpc.keepalive_time_ms": 50,
-    "grpc.keepalive_timeout_ms": 200,
+    "grpc.keepalive_time_ms": 200,
+    "grpc.keepalive_timeout_ms": 2000,
   });
   const seen = new Set<string>();
   while (seen.size < 2) seen.add((await client.complete({})).executorId);

@@ -8,7 +8,7 @@ import { loadKernel } from "../../firmware-node/src/adapters/kernel-files.ts";
 import { makeDiffused } from "../../firmware-node/src/pixels/diffused.ts";
 import { type Halftoner, makeHalftoner } from "../../firmware-node/src/pixels/halftoner.ts";
 import { idealInks } from "../../firmware-node/src/pixels/ink-table.ts";
-import { barChart, type Group } from "./bars.ts";
+import { barChart, type Group } from "../support/bars.ts";
 import { commandSeconds, median, ownSeconds } from "./clock.ts";
 import { type Page, photoPage, textPage, writeFiles } from "./pages.ts";
 

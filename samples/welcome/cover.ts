@@ -164,17 +164,20 @@ const rubber = [
   [0.4, "#3d424b"],
   [1, "#0f1115"],
 ] as const;
-const cloud = [
-  [0, "#f1f6fb"],
-  [1, "#cfe0f0"],
-] as const;
 const housing = [
   [0, "#46505e"],
   [1, "#1e242d"],
 ] as const;
 
+/** From here down the sheet hangs straight. */
+const bend = roller.top + 22;
+
 function machine(page: Page): void {
-  shaded(page, panel, 16, cloud);
+  // Flat: pdf.js makes a picture as large as what a gradient fills.
+  page.fillStyle = "#e3edf7";
+  page.beginPath();
+  page.roundRect(panel.left, panel.top, panel.right - panel.left, panel.bottom - panel.top, 16);
+  page.fill();
   // The sheet, before it goes over the roller.
   shaded(page, { ...sheet, bottom: roller.top + 10 }, 0, [
     [0, "#c8d0d8"],
@@ -183,13 +186,14 @@ function machine(page: Page): void {
   shaded(page, { left: 58, right: 537, top: 421, bottom: 453 }, 6, steel);
   shaded(page, roller, 10, rubber);
   // Its shadow, then the sheet that hangs from the roller.
-  page.fillStyle = "#b4c8db";
+  page.fillStyle = "#bccfe2";
   page.fillRect(sheet.left + 9, roller.bottom, sheet.right - sheet.left, sheet.bottom - roller.bottom + 8);
-  shaded(page, { ...sheet, top: roller.top - 3 }, 0, [
+  shaded(page, { ...sheet, top: roller.top - 3, bottom: bend }, 0, [
     [0, "#dfe3e7"],
-    [0.07, "#ffffff"],
     [1, "#ffffff"],
   ]);
+  page.fillStyle = "#ffffff";
+  page.fillRect(sheet.left, bend, sheet.right - sheet.left, sheet.bottom - bend);
 }
 
 function head(page: Page): void {

@@ -90,7 +90,7 @@ export const checks: readonly Check[] = [
       await host.send(jobMessage(newJobKey()));
       const again = await host.greet(host.session);
       expectThat(again.resumed, "WELCOME to a repeated HELLO does not say resumed");
-      await host.ping();
+      await host.sync();
       expectThat(host.expects(1), "a repeated HELLO reset the sequence");
     },
   },
@@ -112,7 +112,7 @@ export const checks: readonly Check[] = [
         answer.version === 0,
         `WELCOME has version ${answer.version} for a host of versions 200 to 201`,
       );
-      await host.ping();
+      await host.sync();
     },
   },
   {
@@ -133,18 +133,51 @@ export const checks: readonly Check[] = [
       await host.begin();
       const late = encodeHello({ minVersion: 1, maxVersion: 1, hostBootId: host.bootId });
       host.unsequenced(frameType.hello, late, (host.session - 3) & 0xffff);
-      await host.ping();
+      await host.sync();
     },
   },
   {
     name: "sends STATUS by itself, at least every second",
     async run(host) {
       await host.begin();
-      const frames = await host.listen(2200);
-      const statuses = frames.filter(
-        (frame) => frame.type === frameType.status && frame.session === host.session,
+      const { heartbeatMs } = host.patience;
+      const isStatus = (type: number, session: number): true | undefined =>
+        type === frameType.status && session === host.session ? true : undefined;
+      for (let i = 0; i < 4; i++) {
+        await host.hear(
+          `no STATUS for ${heartbeatMs} ms`,
+          ({ type, session }) => isStatus(type, session),
+          undefined,
+          heartbeatMs,
+        );
+      }
+    },
+  },
+  {
+    name: "answers every PING by ACK and STATUS",
+    async run(host) {
+      await host.begin();
+      const pings = 20;
+      const types: number[] = [];
+      await host.hear(
+        "no answer",
+        ({ type }) => {
+          types.push(type);
+          return type === frameType.welcome ? true : undefined;
+        },
+        () => {
+          for (let i = 0; i < pings; i++) host.unsequenced(frameType.ping, new Uint8Array(0));
+          const hello = { minVersion: 1, maxVersion: 1, hostBootId: host.bootId };
+          host.unsequenced(frameType.hello, encodeHello(hello));
+        },
       );
-      expectThat(statuses.length >= 2, `${statuses.length} STATUS in 2.2 s`);
+      for (const [name, type] of [
+        ["ACK", frameType.ack],
+        ["STATUS", frameType.status],
+      ] as const) {
+        const count = types.filter((one) => one === type).length;
+        expectThat(count >= pings, `${pings} PINGs in a row are answered by ${count} ${name}`);
+      }
     },
   },
   {
@@ -205,7 +238,7 @@ export const checks: readonly Check[] = [
         host.line.write(Uint8Array.of(byte));
         await new Promise((resolve) => setImmediate(resolve));
       }
-      await host.ping();
+      await host.sync();
       expectThat(host.expects(1), "the frame was not taken");
     },
   },
@@ -221,10 +254,10 @@ export const checks: readonly Check[] = [
       host.line.write(Uint8Array.from({ length: 300 }, () => Math.floor(random() * 256)));
       host.line.write(new Uint8Array(9000).fill(0x33));
       host.line.write(Uint8Array.of(0, 0, 0));
-      await host.ping();
+      await host.sync();
       expectThat(host.expects(0), "a damaged frame was taken");
       host.line.write(line);
-      await host.ping();
+      await host.sync();
       expectThat(host.expects(1), "a good frame after noise was not taken");
     },
   },
@@ -235,7 +268,7 @@ export const checks: readonly Check[] = [
       const message = encodeMessage(jobMessage(newJobKey()));
       host.line.write(encodeFrame({ ...message, session: host.session ^ 1, number: 0 }));
       host.unsequenced(0x0e, new Uint8Array(3));
-      await host.ping();
+      await host.sync();
       expectThat(host.expects(0), "a frame of another session was taken");
     },
   },
@@ -249,13 +282,13 @@ export const checks: readonly Check[] = [
       const messages = all.slice(0, host.capabilities.windowFrames);
       const frames = messages.map((message, i) => host.frameOf(message, i));
       for (const frame of frames.slice(1).toReversed()) host.line.write(frame);
-      await host.ping();
+      await host.sync();
       const expected = (1n << BigInt(frames.length - 1)) - 1n;
       expectThat(host.expects(0) && host.ack?.received === expected, "ACK does not list the early frames");
       host.line.write(frames[0]!);
-      await host.ping();
+      await host.sync();
       expectThat(host.expects(frames.length), "early frames were not kept");
-      const status = await host.ping();
+      const status = await host.sync();
       expectThat(status.refusal === "none", `frames in reverse were refused: ${status.refusal}`);
     },
   },
@@ -283,7 +316,7 @@ export const checks: readonly Check[] = [
     async run(host) {
       await host.begin();
       host.line.write(host.frameOf({ kind: "job-end" }, host.capabilities.windowFrames));
-      await host.ping();
+      await host.sync();
       expectThat(host.ack?.received === 0n, "a frame beyond the window was taken");
     },
   },
@@ -344,7 +377,7 @@ export const checks: readonly Check[] = [
         encodeAbort((host.session - 1) & 0xffff),
         (host.session - 2) & 0xffff,
       );
-      await host.ping();
+      await host.sync();
     },
   },
   {

@@ -29,8 +29,15 @@ export function expectThat(condition: boolean, otherwise: string): asserts condi
   if (!condition) throw new NotConformant(otherwise);
 }
 
-/** How long an engine may take to answer by default; generous, since it may be emulated. */
-const patienceMs = 5000;
+export interface Patience {
+  /** How long an engine may take to answer. */
+  readonly answerMs: number;
+  /** How long between two STATUS that it sends by itself. */
+  readonly heartbeatMs: number;
+}
+
+/** What the specification asks of a real engine. One that is emulated on a busy machine may need more. */
+export const fullSpeed: Patience = { answerMs: 5000, heartbeatMs: 1000 };
 
 let sessions = Math.floor(Math.random() * 65536);
 
@@ -50,11 +57,11 @@ export class RawHost {
   readonly #heard = new Set<(frame: Frame) => void>();
   readonly #mute: () => void;
 
-  readonly #answerMs: number;
+  readonly patience: Patience;
 
-  constructor(line: Line, answerMs = patienceMs) {
+  constructor(line: Line, patience: Patience) {
     this.line = line;
-    this.#answerMs = answerMs;
+    this.patience = patience;
     this.#mute = line.onBytes((bytes) => {
       for (const frame of this.#reader.push(bytes)) this.#take(frame);
     });
@@ -88,7 +95,7 @@ export class RawHost {
     otherwise: string,
     find: (frame: Frame) => T | undefined,
     act?: () => void,
-    timeoutMs = this.#answerMs,
+    timeoutMs = this.patience.answerMs,
   ): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const listener = (frame: Frame): void => {
@@ -104,16 +111,6 @@ export class RawHost {
       clearTimeout(timer);
       this.#heard.delete(listener);
     }
-  }
-
-  /** Everything heard for so long. */
-  async listen(forMs: number): Promise<Frame[]> {
-    const frames: Frame[] = [];
-    const listener = (frame: Frame): void => void frames.push(frame);
-    this.#heard.add(listener);
-    await new Promise((resolve) => setTimeout(resolve, forMs));
-    this.#heard.delete(listener);
-    return frames;
   }
 
   unsequenced(type: number, payload: Uint8Array, session = this.session): void {
@@ -143,7 +140,7 @@ export class RawHost {
     expectThat(welcome.version === version, `WELCOME has version ${welcome.version}, not ${version}`);
     expectThat(!welcome.resumed, "WELCOME says resumed for a session that is new");
     this.#capabilities = welcome.capabilities;
-    await this.ping();
+    await this.sync();
     return welcome;
   }
 
@@ -171,22 +168,27 @@ export class RawHost {
     } finally {
       clearInterval(repeat);
     }
-    await this.ping();
+    await this.sync();
   }
 
-  /** PING; waits for the ACK and the STATUS that answer it. */
-  async ping(): Promise<Status> {
-    let ack = false;
-    let status: Status | undefined;
+  /**
+   * Resolves to the engine's status once it has taken everything sent so far, `ack` being as new. Asked by a repeated HELLO,
+   * since nothing else than that brings a WELCOME: an ACK and a STATUS may have been under way before.
+   */
+  async sync(): Promise<Status> {
+    let welcomed = false;
+    let acknowledged = false;
+    const { bootId: hostBootId, session } = this;
     return this.hear(
-      "PING is not answered by ACK and STATUS",
+      "a repeated HELLO is not answered by WELCOME, ACK and STATUS",
       (frame) => {
-        if (frame.session !== this.session) return undefined;
-        if (frame.type === frameType.ack) ack = true;
-        if (frame.type === frameType.status) status = decodeStatus(frame.payload);
-        return ack ? status : undefined;
+        if (frame.session !== session) return undefined;
+        if (frame.type === frameType.welcome) welcomed = true;
+        if (frame.type === frameType.ack) acknowledged = welcomed;
+        return frame.type === frameType.status && acknowledged ? decodeStatus(frame.payload) : undefined;
       },
-      () => this.unsequenced(frameType.ping, new Uint8Array(0)),
+      () =>
+        this.unsequenced(frameType.hello, encodeHello({ minVersion: 1, maxVersion: version, hostBootId })),
     );
   }
 
@@ -215,17 +217,17 @@ export class RawHost {
     return (this.number - (this.ack?.expected ?? 0)) & 0xffff;
   }
 
-  /** Until it is so, asking by PING when nothing comes. */
+  /** Until it is so, asking when nothing comes. */
   async #settle(isSo: () => boolean, otherwise: string): Promise<void> {
-    const deadline = performance.now() + 6 * this.#answerMs;
+    const deadline = performance.now() + 6 * this.patience.answerMs;
     while (!isSo()) {
       expectThat(performance.now() < deadline, otherwise);
       const heard = this.hear(otherwise, () => (isSo() ? true : undefined), undefined, 300);
-      await heard.catch(() => this.ping());
+      await heard.catch(() => this.sync());
     }
   }
 
-  /** Waits for a STATUS of this session that is so, asking by PING. */
+  /** Waits for a STATUS of this session that is so, asking when none comes. */
   async statusWhere(isSo: (status: Status) => boolean, otherwise: string): Promise<Status> {
     await this.#settle(() => this.status !== undefined && isSo(this.status), otherwise);
     return this.status!;

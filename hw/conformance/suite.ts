@@ -1,7 +1,7 @@
 /** Runs the checks on a line and makes a report of them. */
 import type { Line } from "../src/link/line.ts";
 import { type Check, checks } from "./checks.ts";
-import { RawHost } from "./raw-host.ts";
+import { fullSpeed, type Patience, RawHost } from "./raw-host.ts";
 
 export interface CheckResult {
   readonly name: string;
@@ -11,8 +11,8 @@ export interface CheckResult {
   readonly tookMs: number;
 }
 
-async function runCheck(check: Check, line: Line): Promise<CheckResult> {
-  const host = new RawHost(line);
+async function runCheck(check: Check, line: Line, patience: Patience): Promise<CheckResult> {
+  const host = new RawHost(line, patience);
   const startMs = performance.now();
   const result = (outcome: CheckResult["outcome"], note: string): CheckResult => ({
     name: check.name,
@@ -31,8 +31,8 @@ async function runCheck(check: Check, line: Line): Promise<CheckResult> {
 }
 
 /** One check after the other; each begins a session of its own. */
-export async function* runConformance(line: Line): AsyncGenerator<CheckResult> {
-  for (const check of checks) yield await runCheck(check, line);
+export async function* runConformance(line: Line, patience = fullSpeed): AsyncGenerator<CheckResult> {
+  for (const check of checks) yield await runCheck(check, line, patience);
 }
 
 const marks = { passed: "ok  ", failed: "FAIL", skipped: "skip" } as const;

@@ -1,8 +1,8 @@
 /** A whole system for one command: the backend in this process on embedded storage, and a printer beside it. */
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { clientCredentials, connect, IntakeService, type PlatenError } from "@platen/proto";
 import { parseBackendConfig } from "../config.ts";
 import type { IntakeClient } from "./connection.ts";
@@ -19,7 +19,7 @@ export interface LocalSystem extends AsyncDisposable {
 }
 
 export interface LocalSystemOptions {
-  /** Where the sheets go, a folder a job. */
+  /** Where the sheets go, a folder a job: the whole path of a folder that is there. */
   readonly outDir: string;
   readonly color: boolean;
   readonly executors: number;
@@ -32,10 +32,8 @@ const printerId = "local";
 
 /** Starts it, and resolves when the printer is ready. Nothing but the sheets remains when it is disposed. */
 export async function startLocalSystem(options: LocalSystemOptions): Promise<LocalSystem> {
-  const { color, executors, log, signal } = options;
-  const outDir = resolve(options.outDir);
+  const { outDir, color, executors, log, signal } = options;
   await using stack = new AsyncDisposableStack();
-  await mkdir(outDir, { recursive: true });
   const dir = await mkdtemp(join(tmpdir(), "platen-"));
   stack.defer(() => rm(dir, { recursive: true, force: true }));
 

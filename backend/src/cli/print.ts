@@ -11,6 +11,7 @@ import { errorText, exitCodeHelp, exitCodeOfJobs, type Finish, isVerbose } from 
 import { follow, parseSource, type Source, submit } from "./follow.ts";
 import { interruptible } from "./interrupt.ts";
 import { type LocalSystem, rejectOnAbort, startLocalSystem } from "./local-system.ts";
+import { openOutDir } from "./out-dir.ts";
 import type { Progress } from "./progress.ts";
 import { addOutputOptions, type OutputOptions, type Reporter, reporting } from "./reporter.ts";
 import { addTicketOptions, ticketOf, type TicketInit, type TicketOptions } from "./ticket-options.ts";
@@ -97,11 +98,12 @@ async function printOut(
   finish: Finish,
   signal: AbortSignal,
 ): Promise<void> {
+  const { color, verbose } = printout;
+  const outDir = await openOutDir(printout.out);
   await reporting(output, async (reporter) => {
-    const { out, color, verbose } = printout;
     reporter.note(`starting ${executors} executors and a ${color ? "colour" : "mono"} printer`);
     const log = (error: PlatenError) => process.stderr.write(`${errorText(error, verbose)}\n`);
-    await using system = await startLocalSystem({ outDir: out, color, executors, log, signal });
+    await using system = await startLocalSystem({ outDir, color, executors, log, signal });
     const over = new AbortController();
     try {
       const printing = printAll(system, printout, { reporter, signal, over });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { run } from "./program.ts";
 
@@ -31,6 +32,16 @@ describe("help", () => {
   });
 });
 
+test.runIf(existsSync("/proc/self"))(
+  "sheets into a folder that cannot be made are refused at once",
+  async () => {
+    expect(await run(["demo", "--out", "/proc/none/a"])).toBe(2);
+    expect(stderr).toMatch(
+      /^platen: cannot put sheets into \/proc\/none\/a: .*; name another folder with --out\n$/,
+    );
+  },
+);
+
 describe("wrong usage ends with 2 and one line, before anything starts", () => {
   test.each<[string, string[], string]>([
     ["an unknown command", ["prnt"], "unknown command 'prnt'\n(Did you mean print?)"],
@@ -54,6 +65,9 @@ describe("wrong usage ends with 2 and one line, before anything starts", () => {
       ["print", "-", "--page-ranges", "3-1"],
       "page-ranges 3-1 ends before it begins",
     ],
+    ["sheets into no folder", ["demo", "--out", ""], "--out needs the name of a folder"],
+    ["sheets into a file", ["demo", "--out", import.meta.filename], "program.test.ts: it is not a folder"],
+    ["sheets below a file", ["demo", "--out", `${import.meta.filename}/a/b`], "a/b: it is not a folder"],
     ["an unknown state", ["jobs", "--state", "done"], "Each must be one of pending, processing"],
     ["a server that is no address", ["jobs", "--server", "here"], "It must be HOST:PORT."],
     [

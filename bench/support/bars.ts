@@ -36,7 +36,11 @@ export function barChart(title: string, groups: readonly Group[], unit: string):
       parts.push(
         `<rect x="${labelPx}" y="${y + 2}" width="${length.toFixed(1)}" height="${barPx - 6}" fill="${own ? "#1769aa" : "#a8b4bf"}"/>`,
       );
-      text(labelPx + length + 6, y + 14, `${value.toLocaleString("en", { maximumSignificantDigits: 3 })} ${unit}`);
+      text(
+        labelPx + length + 6,
+        y + 14,
+        `${value.toLocaleString("en", { maximumSignificantDigits: 3 })} ${unit}`,
+      );
       y += barPx;
     }
     y += 6;

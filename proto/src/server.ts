@@ -1,17 +1,12 @@
 /** Typed servers, with reflection and health on every one. */
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import {
-  type handleServerStreamingCall,
-  Server,
-  type ServerCredentials,
-  type ServerWritableStream,
-} from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation } from "grpc-health-check";
 import { Calls } from "./calls.ts";
 import { PlatenError } from "./error.ts";
 import { type AnyHandler, bind, type ServiceHandlers, type Shared } from "./handler.ts";
+import { addHealth, healthDescriptor, healthServiceName } from "./health.ts";
 import { maxMessageBytes, type Service, serviceDefinition } from "./service.ts";
 
 /** One service with its handlers, ready for `serve`. */
@@ -34,7 +29,7 @@ function fileDescriptors(services: readonly DescService[]): Buffer[] {
     file.dependencies.forEach(add);
   };
   for (const service of services) add(service.file);
-  return [...files.values()];
+  return [...files.values(), Buffer.from(healthDescriptor)];
 }
 
 export interface ServeOptions {
@@ -53,33 +48,6 @@ export interface RunningServer extends AsyncDisposable {
    * as long as they do; disposing meanwhile cuts them short.
    */
   drain(): Promise<void>;
-}
-
-/** The health service; when it stops it lets go of those who watch, who would wait for ever. */
-function addHealth(server: Server, services: readonly DescService[]): { stop(): void } {
-  const names = ["", ...services.map(({ typeName }) => typeName)];
-  const health = new HealthImplementation(
-    Object.fromEntries(names.map((name) => [name, "SERVING"] as const)),
-  );
-  const watchers = new Set<ServerWritableStream<unknown, unknown>>();
-  const recorder: Pick<Server, "addService"> = {
-    addService: (definition, { watch, ...others }) =>
-      server.addService(definition, {
-        ...others,
-        watch: (call: ServerWritableStream<unknown, unknown>) => {
-          watchers.add(call);
-          call.once("cancelled", () => watchers.delete(call));
-          (watch as handleServerStreamingCall<unknown, unknown>)(call);
-        },
-      }),
-  };
-  health.addToServer(recorder as Server);
-  return {
-    stop: () => {
-      for (const name of names) health.setStatus(name, "NOT_SERVING");
-      for (const call of watchers) call.end();
-    },
-  };
 }
 
 /** How long connections have to close in an orderly way when no call is left, milliseconds. */
@@ -115,7 +83,8 @@ export async function serve(
   const descs = services.map(({ service }) => service);
   // Of a package definition, @grpc/reflection 1.0.4 reads fileDescriptorProtos only.
   const reflection = { all: { fileDescriptorProtos: fileDescriptors(descs) } };
-  new ReflectionService(reflection as never, { services: descs.map((s) => s.typeName) }).addToServer(server);
+  const names = [...descs.map((desc) => desc.typeName), healthServiceName];
+  new ReflectionService(reflection as never, { services: names }).addToServer(server);
   const health = addHealth(server, descs);
 
   const port = await new Promise<number>((resolve, reject) => {

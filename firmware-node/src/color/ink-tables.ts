@@ -67,7 +67,7 @@ function deviceLink(profile: OutputProfile, intent: Intent): InkTable {
   // White is paper and black is black ink alone, whatever the profile's rounding or its rich black say.
   cube.set([0, 0, 0, full], 0);
   cube.fill(0, cube.length - 4);
-  return { cube, black: blackByLight(profile) };
+  return { cube, black: blackByLight(profile), neutrals: "black" };
 }
 
 /** Brings the colours of each point down until all its inks together are within the limit. */

@@ -188,3 +188,39 @@ test("the mask has each of its 256 values as often", () => {
   for (const value of maskValues) counts[value]!++;
   expect(counts.every((count) => count === (maskSide * maskSide) / 256)).toBe(true);
 });
+
+describe("a table whose neutrals go through the cube", () => {
+  const photo = { ...table, cube: table.cube.map((ink) => Math.max(ink, 40)), neutrals: "cube" as const };
+  const lay = (inks: "cmyk" | "k", kind: "grey" | "color", pixels: readonly number[]) => {
+    const row = new Int16Array(16 * 4);
+    coverageRows(photo, 16, inks)[kind](Uint8Array.from(pixels), 0, row);
+    return row;
+  };
+  const values = Array.from({ length: 16 }, (_, x) => x * 17);
+
+  test("makes greys and black of all inks, and leaves white empty", () => {
+    const row = lay("cmyk", "grey", values);
+    const inks = new Int16Array(4);
+    for (const [x, v] of values.slice(0, 15).entries()) {
+      interpolate(photo.cube, v, v, v, inks, 0);
+      expect([...row.subarray(x * 4, x * 4 + 4)]).toEqual([...inks]);
+      expect(Math.min(...inks)).toBeGreaterThanOrEqual(40);
+    }
+    expect([...row.subarray(60)]).toEqual([noInk, noInk, noInk, noInk]);
+  });
+
+  test("lays a grey band as the same rows in colour", () => {
+    expect(lay("cmyk", "grey", values)).toEqual(
+      lay(
+        "cmyk",
+        "color",
+        values.flatMap((v) => [v, v, v]),
+      ),
+    );
+  });
+
+  test("prints as ever where there is black alone", () => {
+    const row = lay("k", "grey", values);
+    expect([row[3], row[63]]).toEqual([solid, noInk]);
+  });
+});

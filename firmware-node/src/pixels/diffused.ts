@@ -3,7 +3,7 @@
  * which gives the same bits a great deal faster.
  */
 import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
-import { blackOfGrey, type InkTable, interpolate, lightOf, noInk } from "./ink-table.ts";
+import { inksOfGrey, type InkTable, interpolate, lightOf } from "./ink-table.ts";
 import type { Inks } from "./screen.ts";
 import { diffusion } from "./shiau-fan.ts";
 
@@ -14,12 +14,10 @@ const colorants: readonly Colorant[] = ["cyan", "magenta", "yellow", "black"];
 
 /** Writes the coverage of rows of pixels, four entries a pixel: cyan, magenta, yellow, black. */
 export function coverageRows(table: InkTable, width: number, inks: Inks) {
-  const greyBlack = blackOfGrey(table);
+  const greyInks = inksOfGrey(inks === "k" ? { ...table, neutrals: "black" } : table);
 
-  const layGrey = (value: number, row: Int16Array, x: number): void => {
-    row.fill(noInk, x * 4, x * 4 + black);
-    row[x * 4 + black] = greyBlack[value]!;
-  };
+  const layGrey = (value: number, row: Int16Array, x: number): void =>
+    row.set(greyInks.subarray(value * 4, value * 4 + 4), x * 4);
 
   const grey = (pixels: Uint8Array, offset: number, row: Int16Array): void => {
     for (let x = 0; x < width; x++) layGrey(pixels[offset + x]!, row, x);

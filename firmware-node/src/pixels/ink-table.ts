@@ -10,6 +10,10 @@
  *   are all neutral (R = G = B) is made of black alone, `noInk` in the colours. So a grey band is exactly a colour band
  *   whose pixels are neutral. It takes a whole cell, because a lone neutral pixel in a photo is chance, and must not end the
  *   error that its neighbours have sent.
+ *
+ * That is a table with `neutrals: "black"`, for text and drawings. With `"cube"`, for photos, neutral pixels and black go
+ * through the cube like any colour, since black alone is lighter than all inks together and would stand out in deep shadows;
+ * only white stays apart. Printers that have black alone read the former.
  */
 
 /** Full coverage: 8192. Coverage plus all error that can come to a pixel fit 16 bits. */
@@ -33,6 +37,8 @@ export interface InkTable {
   readonly cube: Int16Array;
   /** Black by light (linear luminance, 0 to `lightSteps`): 0 to `full`. */
   readonly black: Int16Array;
+  /** What neutral pixels and black are made of on a page of four inks: black alone, or what the cube says. */
+  readonly neutrals: "black" | "cube";
 }
 
 /** sRGB (IEC 61966-2-1) as linear light, 0 to 1. */
@@ -57,6 +63,14 @@ export function blackOfGrey({ black }: InkTable): Int16Array {
   return Int16Array.from({ length: 256 }, (_, v) =>
     v === 0 ? solid : v === 255 ? noInk : black[lightOf(v, v, v)]!,
   );
+}
+
+/** Coverage of a neutral pixel's four inks by its value, four entries each: what neutral cells are made of. */
+export function inksOfGrey(table: InkTable): Int16Array {
+  const inks = new Int16Array(256 * 4).fill(noInk);
+  if (table.neutrals === "cube") for (let v = 0; v < 255; v++) interpolate(table.cube, v, v, v, inks, v * 4);
+  else for (const [v, k] of blackOfGrey(table).entries()) inks[v * 4 + 3] = k;
+  return inks;
 }
 
 /** Place of a value on an edge of the cube, in 1/256 of the distance between points: 0 to 8192. */
@@ -118,5 +132,6 @@ export function idealInks(): InkTable {
       }
     }
   }
-  return { cube, black: Int16Array.from({ length: lightSteps + 1 }, (_, i) => full - i) };
+  const black = Int16Array.from({ length: lightSteps + 1 }, (_, i) => full - i);
+  return { cube, black, neutrals: "black" };
 }

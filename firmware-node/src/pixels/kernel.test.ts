@@ -21,7 +21,7 @@ function scrambledInks(): InkTable {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * (full + 1));
   };
-  return { cube: ideal.cube.map(next), black: ideal.black.map(next) };
+  return { ...ideal, cube: ideal.cube.map(next), black: ideal.black.map(next) };
 }
 
 const sameAsReference = (made: Kernel, table: InkTable, page: TestPage, inks: Inks): void => {
@@ -43,6 +43,15 @@ describe.each<Inks>(["cmyk", "k"])("the kernel, %s,", (inks) => {
     fc.assert(
       fc.property(arbitraryPage, (page) => sameAsReference(scrambled, table, page, inks)),
       { numRuns: 60, seed: 2 },
+    );
+  });
+
+  test("sends neutrals through the cube where the table says so, as the reference does", () => {
+    const table: InkTable = { ...scrambledInks(), neutrals: "cube" };
+    const photos = new Kernel(wasm, table);
+    fc.assert(
+      fc.property(arbitraryPage, (page) => sameAsReference(photos, table, page, inks)),
+      { numRuns: 60, seed: 5 },
     );
   });
 

@@ -3,7 +3,7 @@
  * diffused.ts says, many times faster.
  */
 import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
-import { blackOfGrey, blueStep, greenStep, type InkTable, lightParts, noInk, redStep } from "./ink-table.ts";
+import { blueStep, greenStep, inksOfGrey, type InkTable, lightParts, redStep } from "./ink-table.ts";
 import type { Inks } from "./screen.ts";
 import { planeRules } from "./shiau-fan.ts";
 
@@ -47,8 +47,6 @@ function tablesOf(table: InkTable) {
     pairs[i * 2] = singles[i]!;
     pairs[i * 2 + 1] = singles[i + opposite] ?? 1;
   }
-  const greys = new Int16Array(256 * 4).fill(noInk);
-  for (const [value, k] of blackOfGrey(table).entries()) greys[value * 4 + black] = k;
   const thresholds = new Int16Array(planeRules[0]!.thresholds.length * 4);
   for (const [plane, rule] of planeRules.entries()) {
     for (let i = 0; i < rule.thresholds.length; i++) thresholds[i * 4 + plane] = rule.thresholds[i]!;
@@ -57,7 +55,7 @@ function tablesOf(table: InkTable) {
   return {
     pairs,
     singles,
-    greys,
+    greys: inksOfGrey(table),
     thresholds,
     blacks: table.black,
     biases: Int16Array.from([...biases, ...biases]),
@@ -72,14 +70,25 @@ function hasDot(bytes: Uint8Array): boolean {
   return false;
 }
 
+/** Three bytes a pixel from one. */
+function colorOfGrey(pixels: Uint8Array): Uint8Array {
+  const color = new Uint8Array(pixels.length * 3);
+  for (let i = 0, at = 0; i < pixels.length; i++, at += 3) {
+    color[at] = color[at + 1] = color[at + 2] = pixels[i]!;
+  }
+  return color;
+}
+
 /** Makes halftoners of one ink table. */
 export class Kernel {
   readonly #module: WebAssembly.Module;
   readonly #tables: [TableName, Int16Array][];
+  readonly #table: InkTable;
 
   /** `wasm` is kernel/kernel.wasm. Throws WebAssembly.CompileError where there is no SIMD. */
   constructor(wasm: Uint8Array<ArrayBuffer>, table: InkTable) {
     this.#module = new WebAssembly.Module(wasm);
+    this.#table = table;
     this.#tables = Object.entries(tablesOf(table)) as [TableName, Int16Array][];
   }
 
@@ -90,7 +99,9 @@ export class Kernel {
     exports.open(width, sliceRows);
     const memory = new Int16Array(exports.memory.buffer);
     for (const [name, values] of this.#tables) memory.set(values, exports[name].value / 2);
-    return new KernelHalftoner(exports, width, inks);
+    const throughCube = inks === "cmyk" && this.#table.neutrals === "cube";
+    if (!throughCube) memory.set(inksOfGrey({ ...this.#table, neutrals: "black" }), exports.greys.value / 2);
+    return new KernelHalftoner(exports, width, inks, throughCube);
   }
 }
 
@@ -100,6 +111,8 @@ class KernelHalftoner implements Halftoner {
   readonly #width: number;
   readonly #paddedWidth: number;
   readonly #inks: Inks;
+  /** Grey bands are laid as colour. */
+  readonly #greyAsColor: boolean;
   readonly #input: Uint8Array;
   readonly #output: Uint8Array;
   readonly #outputStride: number;
@@ -108,10 +121,11 @@ class KernelHalftoner implements Halftoner {
   /** Row of the page that comes next. */
   #y = 0;
 
-  constructor(exports: Exports, width: number, inks: Inks) {
+  constructor(exports: Exports, width: number, inks: Inks, greyAsColor: boolean) {
     this.#exports = exports;
     this.#width = width;
     this.#inks = inks;
+    this.#greyAsColor = greyAsColor;
     this.strideBytes = Math.ceil(width / 8);
     this.#paddedWidth = exports.widthPx.value;
     this.#outputStride = exports.outputStride.value;
@@ -132,12 +146,15 @@ class KernelHalftoner implements Halftoner {
     if (pixels.length < rows * rowBytes) {
       throw new RangeError(`${rows} rows of ${rowBytes} bytes are more than ${pixels.length}`);
     }
-    const colored = kind === "color" && this.#inks === "cmyk";
+    const spread = kind === "grey" && this.#greyAsColor;
+    const colored = spread || (kind === "color" && this.#inks === "cmyk");
     const laid = colored ? [0, 1, 2, black] : [black];
     const planes = this.#planesFor(rows);
     for (let first = 0; first < rows; first += sliceRows) {
       const count = Math.min(sliceRows, rows - first);
-      this.#takeIn(pixels.subarray(first * rowBytes), count, bytesPerPixel);
+      const slice = pixels.subarray(first * rowBytes, (first + count) * rowBytes);
+      if (spread) this.#takeIn(colorOfGrey(slice), count, 3);
+      else this.#takeIn(slice, count, bytesPerPixel);
       if (colored) this.#exports.colorRows(count, this.#y);
       else this.#exports.blackRows(count, this.#y, kind === "color");
       for (const plane of laid) this.#takeOut(plane, planes[plane]!, first, count);

@@ -18,6 +18,7 @@ import {
 } from "../domain/ids.ts";
 import type { ResultRecord, SessionRecord } from "../domain/session.ts";
 import type { ConvertedPage, Converter, OpenDocument } from "../ports/converter.ts";
+import { isPassing } from "./retry.ts";
 import { deleteResult, metafileBlobKey, pageBlobKey, pageKey, type SessionStores } from "./session-stores.ts";
 
 /** What a conversion needs of its executor. */
@@ -93,7 +94,8 @@ export async function* conversion(
       yield await store(deps.stores, request.session, identificationId, page, signal);
     }
   } catch (error) {
-    if (!signal.aborted) await fail(deps.stores, identificationId, error);
+    // After what passes by itself the request comes again, and its pages with it.
+    if (!signal.aborted && !isPassing(error, signal)) await fail(deps.stores, identificationId, error);
     throw error;
   }
   await deps.stores.sessions.change(dbIndexOf(request.session), (present) =>

@@ -281,6 +281,23 @@ describe("convert request", () => {
     ]);
   });
 
+  it.each([
+    ["unavailable", undefined],
+    ["document-damaged", { code: "document-damaged", message: "page 1 went wrong" }],
+  ] as const)("a failure with %s tells printers that wait only if it stays", async (code, failure) => {
+    const { executor } = await executorWith({
+      pages: 1,
+      beforePage: async () => {
+        throw new PlatenError(code, "page 1 went wrong");
+      },
+    });
+    await executor.requestToken("t", session);
+    await executor.download("d", session, url, "e1", never);
+    await expect(collect(executor.convert("c", session, settings, never))).rejects.toEqual(refusal(code));
+    const results = await Array.fromAsync(stores.results.all());
+    expect(results.map(({ value }) => value.failure)).toEqual([failure]);
+  });
+
   it("a repeat after the end tells the same again without converting, another request is refused", async () => {
     const { executor, fake } = await executorWith({ pages: 2 });
     const { identificationId } = await converted(executor);

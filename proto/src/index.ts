@@ -168,6 +168,8 @@ export {
   PresentationDirectionSchema,
   PrintColorMode,
   PrintColorModeSchema,
+  PrintContentOptimize,
+  PrintContentOptimizeSchema,
   PrintQuality,
   PrintQualitySchema,
   PrintScaling,

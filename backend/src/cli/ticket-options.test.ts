@@ -5,6 +5,7 @@ import {
   Orientation,
   PresentationDirection,
   PrintColorMode,
+  PrintContentOptimize,
   PrintQuality,
   PrintScaling,
   SheetCollate,
@@ -29,7 +30,8 @@ describe("ticket options", () => {
     const sheet = "--copies 3 --page-ranges 1-3,7 --sides two-sided-short-edge --media a3 --no-collate";
     const page =
       "--orientation-requested landscape --print-scaling auto-fit --resolution 300dpi --print-quality high";
-    const rest = "--print-color-mode monochrome --number-up 4 --presentation-direction tobottom-toleft";
+    const rest =
+      "--print-color-mode monochrome --print-content-optimize text-and-graphic --number-up 4 --presentation-direction tobottom-toleft";
     const given = ticket(...`${sheet} ${page} ${rest} --job-error-action cancel-job`.split(" "));
     expect(given).toEqual(
       create(JobTicketSchema, {
@@ -45,6 +47,7 @@ describe("ticket options", () => {
         printerResolutionDpi: 300,
         printQuality: PrintQuality.HIGH,
         printColorMode: PrintColorMode.MONOCHROME,
+        printContentOptimize: PrintContentOptimize.TEXT_AND_GRAPHIC,
         numberUp: 4,
         sheetCollate: SheetCollate.UNCOLLATED,
         presentationDirectionNumberUp: PresentationDirection.TOBOTTOM_TOLEFT,

@@ -10,6 +10,8 @@ import {
   PresentationDirectionSchema,
   type PrintColorMode,
   PrintColorModeSchema,
+  type PrintContentOptimize,
+  PrintContentOptimizeSchema,
   type PrintQuality,
   PrintQualitySchema,
   type PrintScaling,
@@ -32,6 +34,7 @@ export interface TicketOptions {
   resolution?: number;
   printQuality?: PrintQuality;
   printColorMode?: PrintColorMode;
+  printContentOptimize?: PrintContentOptimize;
   numberUp?: number;
   presentationDirection?: PresentationDirection;
   collate?: boolean;
@@ -104,6 +107,11 @@ export function addTicketOptions(command: Command): Command {
     new Option("--resolution <dpi>", "dots an inch: 300, 600 or 1200").argParser(resolution),
     enumOption("print-quality", PrintQualitySchema, "speed against quality", true),
     enumOption("print-color-mode", PrintColorModeSchema, "colour or not"),
+    enumOption(
+      "print-content-optimize",
+      PrintContentOptimizeSchema,
+      "what the pages show; photo makes greys and black of all inks",
+    ),
     new Option("--number-up <n>", "pages on one side: 1, 2, 4, 6, 9 or 16").argParser(count),
     enumOption(
       "presentation-direction",
@@ -129,6 +137,7 @@ export const ticketOf = (options: TicketOptions): TicketInit => ({
   printerResolutionDpi: options.resolution ?? 0,
   printQuality: options.printQuality ?? 0,
   printColorMode: options.printColorMode ?? 0,
+  printContentOptimize: options.printContentOptimize ?? 0,
   numberUp: options.numberUp ?? 0,
   presentationDirectionNumberUp: options.presentationDirection ?? 0,
   sheetCollate:

@@ -17,6 +17,8 @@ import {
   PresentationDirectionSchema,
   PrintColorMode,
   PrintColorModeSchema,
+  PrintContentOptimize,
+  PrintContentOptimizeSchema,
   type PrinterCapabilities,
   PrintQuality,
   PrintQualitySchema,
@@ -81,6 +83,7 @@ export function validateTicket(ticket: JobTicket): void {
   requireKnown("print-scaling", PrintScalingSchema, ticket.printScaling);
   requireKnown("print-quality", PrintQualitySchema, ticket.printQuality);
   requireKnown("print-color-mode", PrintColorModeSchema, ticket.printColorMode);
+  requireKnown("print-content-optimize", PrintContentOptimizeSchema, ticket.printContentOptimize);
   requireKnown(
     "presentation-direction-number-up",
     PresentationDirectionSchema,
@@ -189,6 +192,7 @@ export function resolveTicket(
       presentationDirectionNumberUp:
         ticket.presentationDirectionNumberUp || PresentationDirection.TORIGHT_TOBOTTOM,
       jobErrorAction: ticket.jobErrorAction || JobErrorAction.SUSPEND_JOB,
+      printContentOptimize: ticket.printContentOptimize || PrintContentOptimize.AUTO,
     },
     mediaWidthUm: media.widthUm,
     mediaHeightUm: media.heightUm,

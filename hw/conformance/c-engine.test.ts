@@ -30,7 +30,7 @@ async function connect(faults: LineFaults, rowsPerMs: number) {
   await link.until(() => link.isUp || undefined);
   return {
     link,
-    pid: engine.pid,
+    press: engine.press,
     statusWhere: (isSo: (status: Status) => boolean): Promise<Status> =>
       link.until(() => (link.status && isSo(link.status) ? link.status : undefined)),
     /** Sends a sheet of bands in all codecs, each its smallest, and returns its digest. */
@@ -73,11 +73,11 @@ test("stops without paper, voids the page, and goes on with it when there is pap
   rig.link.send(jobMessage(jobKey));
   rig.sendSheet(1);
   await rig.statusWhere((it) => it.sheet === 1);
-  process.kill(rig.pid, "SIGUSR1");
+  rig.press("p");
   const stopped = await rig.statusWhere((it) => it.state === "stopped");
   expect(stopped).toMatchObject({ reasons: ["media-empty"], refusal: "stopped", sheet: 0, sheetsStacked: 0 });
   expect(stopped.message).toBe("Load paper.");
-  process.kill(rig.pid, "SIGUSR2");
+  rig.press("P");
   const refilled = await rig.statusWhere((it) => it.state === "idle");
   expect(refilled.refusal).toBe("stopped");
   rig.link.abort();

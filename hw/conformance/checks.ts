@@ -154,6 +154,23 @@ export const checks: readonly Check[] = [
     },
   },
   {
+    name: "tells how much is left of its supplies, of inks that it has",
+    async run(host) {
+      await host.begin();
+      const { supplies } = host.status!;
+      if (supplies.length === 0) return { skipped: "no sensors" };
+      for (const { colorant, levelPercent = 0 } of supplies) {
+        expectThat(host.capabilities.colorants.includes(colorant), `${colorant} is no ink of this engine`);
+        expectThat(levelPercent <= 100, `${colorant} is at ${levelPercent} %`);
+      }
+      const of = supplies.map(
+        ({ colorant, levelPercent }) =>
+          `${colorant} ${levelPercent === undefined ? "unknown" : `${levelPercent} %`}`,
+      );
+      return of.join(", ");
+    },
+  },
+  {
     name: "answers every PING by ACK and STATUS",
     async run(host) {
       await host.begin();

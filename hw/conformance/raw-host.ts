@@ -56,6 +56,7 @@ export class RawHost {
   readonly #reader = new FrameReader();
   readonly #heard = new Set<(frame: Frame) => void>();
   readonly #mute: () => void;
+  readonly #stopped = new AbortController();
 
   readonly patience: Patience;
 
@@ -78,8 +79,10 @@ export class RawHost {
     return this.ack?.expected === number;
   }
 
+  /** Whoever waits for a frame is told so. */
   stop(): void {
     this.#mute();
+    this.#stopped.abort(new NotConformant("the check was stopped"));
   }
 
   #take(frame: Frame): void {
@@ -103,12 +106,17 @@ export class RawHost {
       if (found !== undefined) resolve(found);
     };
     const timer = setTimeout(() => reject(new NotConformant(otherwise)), timeoutMs);
+    const { signal } = this.#stopped;
+    const stop = (): void => reject(signal.reason as Error);
     this.#heard.add(listener);
+    signal.addEventListener("abort", stop);
     try {
+      signal.throwIfAborted();
       act?.();
       return await promise;
     } finally {
       clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
       this.#heard.delete(listener);
     }
   }
@@ -190,6 +198,16 @@ export class RawHost {
       () =>
         this.unsequenced(frameType.hello, encodeHello({ minVersion: 1, maxVersion: version, hostBootId })),
     );
+  }
+
+  /** Keeps the session alive while somebody does something. */
+  async meanwhile<T>(done: Promise<T>): Promise<T> {
+    const ping = setInterval(() => this.unsequenced(frameType.ping, new Uint8Array(0)), 500);
+    try {
+      return await done;
+    } finally {
+      clearInterval(ping);
+    }
   }
 
   frameOf(message: Message, number: number): Uint8Array {

@@ -1,7 +1,9 @@
-/** Runs the checks on a line and makes a report of them. */
+/** Runs the checks on a line, one after the other; each begins a session of its own. */
 import type { Line } from "../src/link/line.ts";
 import { type Check, checks } from "./checks.ts";
+import type { Operator } from "./operator.ts";
 import { fullSpeed, type Patience, RawHost } from "./raw-host.ts";
+import { attendedChecks } from "./stops.ts";
 
 export interface CheckResult {
   readonly name: string;
@@ -11,7 +13,16 @@ export interface CheckResult {
   readonly tookMs: number;
 }
 
-async function runCheck(check: Check, line: Line, patience: Patience): Promise<CheckResult> {
+export interface SuiteOptions {
+  /** Default: what the specification asks of a real engine. */
+  readonly patience?: Patience;
+  /** Without one the checks that need somebody at the engine are left out. */
+  readonly operator?: Operator;
+  /** Ends the suite; the check under way is not reported. */
+  readonly signal?: AbortSignal;
+}
+
+async function runCheck(check: Check, line: Line, patience: Patience, signal: AbortSignal) {
   const host = new RawHost(line, patience);
   const startMs = performance.now();
   const result = (outcome: CheckResult["outcome"], note: string): CheckResult => ({
@@ -20,22 +31,36 @@ async function runCheck(check: Check, line: Line, patience: Patience): Promise<C
     note,
     tookMs: performance.now() - startMs,
   });
+  const interrupted = Promise.withResolvers<never>();
+  const interrupt = (): void => interrupted.reject(signal.reason as Error);
+  signal.addEventListener("abort", interrupt);
   try {
-    const found = await check.run(host);
+    signal.throwIfAborted();
+    const found = await Promise.race([check.run(host), interrupted.promise]);
     return typeof found === "object" ? result("skipped", found.skipped) : result("passed", found ?? "");
   } catch (error) {
     return result("failed", error instanceof Error ? error.message : String(error));
   } finally {
+    signal.removeEventListener("abort", interrupt);
     host.stop();
   }
 }
 
-/** One check after the other; each begins a session of its own. */
-export async function* runConformance(line: Line, patience = fullSpeed): AsyncGenerator<CheckResult> {
-  for (const check of checks) yield await runCheck(check, line, patience);
+/** As many as `runConformance` runs. */
+export const checkCount = ({ operator }: SuiteOptions): number => checksOf(operator).length;
+
+const checksOf = (operator: Operator | undefined): readonly Check[] =>
+  operator ? [...checks, ...attendedChecks(operator)] : checks;
+
+export async function* runConformance(line: Line, options: SuiteOptions = {}): AsyncGenerator<CheckResult> {
+  const { patience = fullSpeed, operator, signal } = options;
+  const gone = new AbortController();
+  void line.closed.then(() => gone.abort(new Error("the engine's line is gone")));
+  const either = signal ? AbortSignal.any([signal, gone.signal]) : gone.signal;
+  for (const check of checksOf(operator)) {
+    const result = await runCheck(check, line, patience, either);
+    if (signal?.aborted) return;
+    yield result;
+    if (gone.signal.aborted) return;
+  }
 }
-
-const marks = { passed: "ok  ", failed: "FAIL", skipped: "skip" } as const;
-
-export const reportLine = ({ name, outcome, note, tookMs }: CheckResult): string =>
-  `${marks[outcome]} ${name} (${tookMs.toFixed(0)} ms)${note ? `\n       ${note}` : ""}`;

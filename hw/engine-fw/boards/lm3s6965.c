@@ -1,11 +1,12 @@
 /*
- * LM3S6965 (Cortex-M3, 50 MHz, 64 KiB of RAM): start-up, SysTick, UART0, and mechanics that only take time. Runs in
- * `qemu-system-arm -M lm3s6965evb`. Registers after Stellaris LM3S6965 data sheet (DS-LM3S6965).
+ * LM3S6965 (Cortex-M3, 50 MHz, 64 KiB of RAM): start-up, SysTick, the line on UART0, the bench panel (bench.h) on
+ * UART1. Runs in `qemu-system-arm -M lm3s6965evb`. Registers after Stellaris LM3S6965 data sheet (DS-LM3S6965).
  */
 #include <stdbool.h>
 
 #include "../src/engine.h"
 #include "../src/hal.h"
+#include "bench.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 
@@ -15,6 +16,8 @@
 #define SYSCTL_RCGC2 REGISTER(0x400fe108u)
 #define GPIO_A_AFSEL REGISTER(0x40004420u)
 #define GPIO_A_DEN REGISTER(0x4000451cu)
+#define GPIO_D_AFSEL REGISTER(0x40007420u)
+#define GPIO_D_DEN REGISTER(0x4000751cu)
 #define UART(offset) REGISTER(0x4000c000u + (offset))
 #define UART_DR UART(0x00)
 #define UART_FR UART(0x18)
@@ -25,6 +28,13 @@
 #define UART_IFLS UART(0x34)
 #define UART_IM UART(0x38)
 #define UART_ICR UART(0x44)
+#define PANEL(offset) REGISTER(0x4000d000u + (offset))
+#define PANEL_DR PANEL(0x00)
+#define PANEL_FR PANEL(0x18)
+#define PANEL_IBRD PANEL(0x24)
+#define PANEL_FBRD PANEL(0x28)
+#define PANEL_LCRH PANEL(0x2c)
+#define PANEL_CTL PANEL(0x30)
 #define FR_TX_FULL 0x20u
 #define FR_RX_EMPTY 0x10u
 #define UART_RX_INTERRUPTS 0x50u /* Receive, and receive time-out. */
@@ -36,8 +46,9 @@
 
 #define CLOCK_HZ 50000000u
 #define BAUD 3000000u
-/* The divisor of the bit rate in 1/64, rounded. */
-#define BAUD_DIVISOR ((CLOCK_HZ * 4u + BAUD / 2) / BAUD)
+#define PANEL_BAUD 115200u
+/* The divisor of a bit rate in 1/64, rounded. */
+#define DIVISOR(baud) ((CLOCK_HZ * 4u + (baud) / 2) / (baud))
 
 /* More than a whole window: decoding a band may take longer than it takes the window to arrive. A power of two. */
 #define RX_BYTES 16384u
@@ -72,20 +83,6 @@ void hal_send(const uint8_t *bytes, size_t length) {
   }
 }
 
-/* 24,000 rows a second: A4 at 600 dpi in 0.3 s. */
-#define ROWS_PER_MS 24u
-
-uint32_t hal_feed(void) { return 20; }
-uint32_t hal_eject(void) { return 20; }
-uint32_t hal_skip(uint32_t rows) { return rows / ROWS_PER_MS; }
-void hal_throw_out(void) {}
-
-uint32_t hal_print(unsigned colorant, uint32_t y, const uint8_t *bits, size_t stride, unsigned rows, uint32_t new_rows) {
-  /* A head would take the bits here. */
-  (void)colorant, (void)y, (void)bits, (void)stride, (void)rows;
-  return new_rows / ROWS_PER_MS;
-}
-
 static void clock_init(void) {
   /* On by the crystal first, then the PLL at 200 MHz by four. */
   uint32_t rcc = (SYSCTL_RCC | 1u << 11) & ~(1u << 22);
@@ -100,19 +97,27 @@ static void clock_init(void) {
 
 static void board_init(void) {
   clock_init();
-  SYSCTL_RCGC1 |= 1u; /* UART0 */
-  SYSCTL_RCGC2 |= 1u; /* its pins: port A, 0 and 1 */
+  SYSCTL_RCGC1 |= 3u; /* UART0 and UART1 */
+  SYSCTL_RCGC2 |= 9u; /* their pins: port A, 0 and 1; port D, 2 and 3 */
   (void)SYSCTL_RCGC2;
   GPIO_A_AFSEL |= 3u;
   GPIO_A_DEN |= 3u;
+  GPIO_D_AFSEL |= 12u;
+  GPIO_D_DEN |= 12u;
   UART_CTL = 0;
-  UART_IBRD = BAUD_DIVISOR / 64;
-  UART_FBRD = BAUD_DIVISOR % 64;
+  UART_IBRD = DIVISOR(BAUD) / 64;
+  UART_FBRD = DIVISOR(BAUD) % 64;
   UART_LCRH = 0x70; /* 8N1, FIFOs */
   UART_IFLS = 0x12; /* Receive at half full. */
   UART_IM = UART_RX_INTERRUPTS;
   UART_CTL = 0x301;
   NVIC_EN0 = 1u << UART0_IRQ;
+  /* Keys are few: they are fetched by the main loop. */
+  PANEL_CTL = 0;
+  PANEL_IBRD = DIVISOR(PANEL_BAUD) / 64;
+  PANEL_FBRD = DIVISOR(PANEL_BAUD) % 64;
+  PANEL_LCRH = 0x70;
+  PANEL_CTL = 0x301;
   SYSTICK_LOAD = CLOCK_HZ / 1000 - 1;
   SYSTICK_VAL = 0;
   SYSTICK_CTRL = 7;
@@ -121,13 +126,16 @@ static void board_init(void) {
 int main(void) {
   board_init();
   engine_init(SYSTICK_VAL);
+  bench_init();
   for (;;) {
     while (rx_tail != rx_head) {
       uint8_t byte = rx[rx_tail % RX_BYTES];
       rx_tail++;
       engine_receive(byte, now_ms);
     }
+    while (!(PANEL_FR & FR_RX_EMPTY)) bench_key((uint8_t)PANEL_DR, now_ms);
     bool more = engine_poll(now_ms);
+    bench_poll(now_ms);
     /* A byte between the check and the sleep waits for the next tick, a millisecond. */
     if (!more && rx_tail == rx_head) __asm__ volatile("wfi");
   }

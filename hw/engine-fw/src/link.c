@@ -112,10 +112,26 @@ static void say_ack(void) {
 }
 
 static const char *sentence(void) {
-  if (status.reasons & REASON_MEDIA_EMPTY) return "Load paper.";
-  if (status.reasons & REASON_MEDIA_JAM) return "Take out the jammed sheet.";
-  if (status.reasons & REASON_COVER_OPEN) return "Close the cover.";
-  return status.reasons ? "The engine is out of order." : "";
+  static const struct {
+    uint32_t reason;
+    const char *sentence;
+  } sentences[] = {
+      {REASON_COVER_OPEN, "Close the cover."},
+      {REASON_MEDIA_JAM, "Take out the jammed sheet."},
+      {REASON_MEDIA_EMPTY, "Load paper."},
+      {REASON_MEDIA_NEEDED, "Load paper of the size asked for."},
+      {REASON_SUPPLY_EMPTY, "Replace the empty ink."},
+      {REASON_OUTPUT_FULL, "Take the sheets from the output tray."},
+      {REASON_FUSER_HOT, "The fuser cools down."},
+      {REASON_FUSER_COLD, "The fuser warms up."},
+      {REASON_WASTE_FULL, "Replace the waste container."},
+      {REASON_ENGINE_FAULT, "The print head is out of order."},
+      {REASON_SUPPLY_LOW, "Ink is low."},
+  };
+  for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++) {
+    if (status.reasons & sentences[i].reason) return sentences[i].sentence;
+  }
+  return "";
 }
 
 static void say_status(void) {
@@ -130,7 +146,8 @@ static void say_status(void) {
   p = put_u32(p, status.sheet);
   p = put_u32(p, status.rows_printed);
   p = put_u16(p, status.cancel_presses);
-  p = put_u8(p, 0); /* No sensors for supplies. */
+  p = put_u8(p, COLORANTS);
+  for (uint8_t colorant = 0; colorant < COLORANTS; colorant++) p = put_u8(put_u8(p, colorant), status.levels[colorant]);
   p = put_text(p, sentence());
   l.status_owed = false;
   l.status_at_ms = l.now_ms;
@@ -282,6 +299,7 @@ void link_done(const struct message *message) {
 void engine_init(uint32_t entropy) {
   memset(&l, 0, sizeof l);
   memset(&status, 0, sizeof status);
+  memset(status.levels, LEVEL_UNKNOWN, sizeof status.levels);
   l.entropy = entropy;
   reset();
 }
@@ -295,6 +313,11 @@ void engine_receive(uint8_t byte, uint32_t now_ms) {
 void engine_set_reasons(uint32_t reasons, uint32_t now_ms) {
   l.now_ms = now_ms;
   print_set_reasons(reasons);
+}
+
+/* Told with the next regular status: dots are many. */
+void engine_set_level(unsigned colorant, uint8_t percent) {
+  if (colorant < COLORANTS) status.levels[colorant] = percent;
 }
 
 void engine_press_cancel(uint32_t now_ms) {

@@ -45,9 +45,12 @@ static void forget_work(void) {
   hal_throw_out();
 }
 
+/* Standing still, that is: a supply that is low is no reason. */
+static bool in_trouble(void) { return (status.reasons & ~(uint32_t)REASON_SUPPLY_LOW) != 0; }
+
 void print_reset(void) {
   forget_work();
-  status.state = status.reasons ? STATE_STOPPED : STATE_IDLE;
+  status.state = in_trouble() ? STATE_STOPPED : STATE_IDLE;
   status.refusal = REFUSAL_NONE;
   status.refused_number = 0;
   link_tell();
@@ -65,10 +68,12 @@ static void refuse(enum refusal refusal, uint16_t number) {
 
 void print_set_reasons(uint32_t reasons) {
   if (reasons == status.reasons) return;
-  bool work = p.in_job || p.waiting || link_has_messages();
+  bool work = p.in_job || p.waiting || link_has_messages(), stood = in_trouble();
   status.reasons = reasons;
-  status.state = reasons ? STATE_STOPPED : STATE_IDLE;
-  if (reasons && work) refuse(REFUSAL_STOPPED, 0);
+  if (in_trouble()) {
+    status.state = STATE_STOPPED;
+    if (work) refuse(REFUSAL_STOPPED, 0);
+  } else if (stood) status.state = STATE_IDLE;
   link_tell();
 }
 
@@ -213,7 +218,7 @@ static enum refusal take_job_end(void) {
 
 static enum refusal take(uint32_t now_ms) {
   struct reader r = {message.payload, message.length, true};
-  if (status.reasons) return REFUSAL_STOPPED;
+  if (in_trouble()) return REFUSAL_STOPPED;
   switch (message.type) {
   case FRAME_JOB:
     return take_job(&r);

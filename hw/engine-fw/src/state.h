@@ -45,6 +45,7 @@ struct status {
   uint32_t stacked, stacked_digest;
   uint32_t sheet, rows_printed;
   uint16_t cancel_presses;
+  uint8_t levels[COLORANTS];
 };
 extern struct status status;
 

@@ -13,7 +13,15 @@ export interface FirmwareBuild extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Makes one target of the Makefile: `vectors`, `posix-engine` or `lm3s6965.elf`. Throws with the compiler's words. */
+/** Arguments of `qemu-system-arm`: the line on standard input and output, the bench panel on descriptor 3. */
+export const emulatedBoard = (firmware: string): string[] => [
+  ..."-M lm3s6965evb -display none -monitor none -serial stdio".split(" "),
+  ..."-chardev socket,id=panel,fd=3 -serial chardev:panel".split(" "),
+  "-kernel",
+  firmware,
+];
+
+/** Makes one target of the Makefile: `vectors`, `posix-engine`, `fuzz` or `lm3s6965.elf`. Throws with the compiler's words. */
 export async function buildFirmware(target: string): Promise<FirmwareBuild> {
   const build = await mkdtemp(join(tmpdir(), "platen-engine-fw-"));
   const remove = (): Promise<void> => rm(build, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /*
  * libFuzzer: any bytes on the line, and any bytes to a decoder. The first byte chooses: a codec, or the engine with the rest
- * as its line, framed or not.
+ * as its line, framed or not. `corpus.ts` makes the first inputs from the golden vectors.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -51,13 +51,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     engine_poll(0);
     return 0;
   }
-  /* Frames with a right CRC: type, number, length, payload. */
+  /* Frames with a right CRC: type, argument, length, payload. Of the type's upper bits, one of 0x20 takes the argument for the
+     frame's number, which else is the next, and one of 0x40 sends nothing but lets the sensors see the argument. */
+  uint16_t next = 0;
   for (size_t at = 1; at + 3 <= size;) {
-    size_t length = data[at + 2] % 200;
+    uint8_t type = data[at], argument = data[at + 1];
+    size_t length = data[at + 2];
     if (length > size - at - 3) length = size - at - 3;
-    send(data[at] & 0x1f, data[at + 1] & 0x1f, data + at + 3, length);
+    uint32_t now_ms = data[0] & 1 ? (uint32_t)at * 500 : 0;
+    if (type & 0x40) engine_set_reasons((uint32_t)argument << (type & 7), now_ms);
+    else send(type & 0x1f, type & 0x20 ? argument : next++, data + at + 3, length);
     at += 3 + length;
-    engine_poll(data[0] & 1 ? (uint32_t)at * 500 : 0);
+    while (engine_poll(now_ms)) {
+    }
   }
   return 0;
 }

@@ -2,7 +2,7 @@
 export { type Clock, realClock, VirtualClock } from "./clock.ts";
 export { EngineDevice, instantMechanics, type Mechanics } from "./engine-device.ts";
 export { attachEngine, joinByFaultyLine, type Proxy } from "./join.ts";
-export { type Line, processLine, ptyLine } from "./line.ts";
+export { type Line, type ProcessLine, processLine, ptyLine } from "./line.ts";
 export { desktopMechanics, simulatedCapabilities, simulatedCapacityBytes } from "./profile.ts";
 export { FaultyLine, type LineCounts, type LineFaults, type LineOptions } from "./faulty-line.ts";
 export { HostLink, type LinkEvent } from "./host-link.ts";

@@ -1,7 +1,8 @@
 /** Where bytes go and come from: a serial port, a process, a pair of pseudo-terminals. */
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { access } from "node:fs/promises";
+import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface Line extends AsyncDisposable {
@@ -13,20 +14,30 @@ export interface Line extends AsyncDisposable {
   readonly closed: Promise<void>;
 }
 
+export interface ProcessLine extends Line {
+  readonly pid: number;
+  /** Writes to the process's descriptor 3, a socket, where it may have a panel. */
+  press(keys: string): void;
+}
+
 /** A process that speaks on its standard input and output; it is ended with the line. */
-export async function processLine(command: string, args: readonly string[]): Promise<Line & { pid: number }> {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+export async function processLine(command: string, args: readonly string[]): Promise<ProcessLine> {
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit", "pipe"] });
   await once(child, "spawn");
   const exited = once(child, "exit");
+  const { stdin, stdout } = child as ChildProcessByStdio<Writable, Readable, null>;
+  const panel = child.stdio[3] as Writable;
   // The process may be gone before the last bytes are written; `closed` tells.
-  child.stdin.on("error", () => {});
+  stdin.on("error", () => {});
+  panel.on("error", () => {});
   return {
     pid: child.pid!,
+    press: (keys) => void panel.write(keys),
     closed: exited.then(() => {}),
-    write: (bytes) => void child.stdin.write(bytes),
+    write: (bytes) => void stdin.write(bytes),
     onBytes(listener) {
-      child.stdout.on("data", listener);
-      return () => child.stdout.off("data", listener);
+      stdout.on("data", listener);
+      return () => stdout.off("data", listener);
     },
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill();

@@ -76,8 +76,14 @@ describe("one process of each role, over NATS", () => {
   const stack = new AsyncDisposableStack();
   /** Where printers find the controller, whichever lives. */
   let door: FrontDoor;
+  /** Where printers find the result store, whichever lives. */
+  let results: FrontDoor;
+  let resultStore: BackendProcess;
   beforeAll(async () => {
-    system = stack.use(await distributedSystem({}, 1));
+    results = stack.use(await frontDoor());
+    system = stack.use(await distributedSystem({ resultUrl: `http://${results.address}` }, 1));
+    resultStore = processOf("result-store");
+    results.add(resultStore.ready.httpAddress);
     door = stack.use(await frontDoor(system.controllerAddress));
   });
   afterAll(() => stack.disposeAsync());
@@ -118,6 +124,22 @@ describe("one process of each role, over NATS", () => {
       },
     );
   });
+
+  it.each(["CREATED", "OPENED", "PRINTED"] as const)(
+    "a result store that is killed at %s: another one answers at the same URL, and the job completes",
+    { timeout: 60_000 },
+    async (moment) => {
+      await using printer = await printerNamed(`results-${moment}`, "push");
+      const whole = await struck(system, printer, JobEventKind[moment], async () => {
+        await resultStore.kill();
+        // The printer has no one to fetch from for a while.
+        await delay(500);
+        resultStore = await add("result-store");
+        results.add(resultStore.ready.httpAddress);
+      });
+      expectOnce(printer, whole);
+    },
+  );
 
   it("an intake that is killed: whoever watches goes on at another one, and misses nothing", async () => {
     const intake = await add("intake");

@@ -54,6 +54,8 @@ export interface RunningBackend extends AsyncDisposable {
   readonly pollAddress: string;
   /** Base URL of the result store; empty when this process does not play that role. */
   readonly resultUrl: string;
+  /** Where this process's result store listens, as bound; empty when it has none. */
+  readonly httpAddress: string;
   /** The executors in this process. */
   readonly executors: readonly { readonly id: string; readonly address: string }[];
   /** Leaves the registry, finishes requests under way, and hands jobs under way to other controllers. */
@@ -128,7 +130,9 @@ export async function startBackend(
   };
   const plays = (role: Role): boolean => config.roles.includes(role);
 
-  const resultUrl = plays("result-store") ? await startResultStore(shared) : "";
+  const { httpAddress, resultUrl } = plays("result-store")
+    ? await startResultStore(shared)
+    : { httpAddress: "", resultUrl: "" };
   const executors = plays("executor") ? await startExecutors(shared, resultUrl) : [];
   const { grpcAddress, pollAddress } = await startFront(shared, plays);
 
@@ -136,6 +140,7 @@ export async function startBackend(
   return {
     grpcAddress,
     pollAddress,
+    httpAddress,
     resultUrl,
     executors,
     drain: async () => {
@@ -170,14 +175,14 @@ function balanced(shared: Shared, service: ServiceName): Connection {
   );
 }
 
-async function startResultStore(shared: Shared): Promise<string> {
+async function startResultStore(shared: Shared): Promise<{ httpAddress: string; resultUrl: string }> {
   const { config, stores, now, tls, log, stack } = shared;
   const server = stack.use(
     await serveResults(new ResultStore(stores, now), { listen: config.httpListen, tls, log }),
   );
-  const url = (config.resultUrl ?? server.url).replace(/\/+$/, "");
-  await announce(shared, "result-stores", processId(), url);
-  return url;
+  const resultUrl = (config.resultUrl ?? server.url).replace(/\/+$/, "");
+  await announce(shared, "result-stores", processId(), resultUrl);
+  return { httpAddress: new URL(server.url).host, resultUrl };
 }
 
 /** The base URL of some result store that lives: this process's own, or one from the registry. */

@@ -32,6 +32,7 @@ export interface BackendProcess extends AsyncDisposable {
   readonly ready: {
     readonly grpcAddress: string;
     readonly pollAddress: string;
+    readonly httpAddress: string;
     readonly resultUrl: string;
     readonly executors: { id: string; address: string }[];
   };

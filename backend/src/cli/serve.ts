@@ -43,15 +43,15 @@ ${exitCodeHelp}`,
       // The clients' commands need nothing of the backend, and start quicker without it.
       const { startBackend } = await import("../compose.ts");
       await using backend = await startBackend(config);
-      const { grpcAddress, pollAddress, resultUrl, executors } = backend;
+      const { grpcAddress, pollAddress, httpAddress, resultUrl, executors } = backend;
       if (flags.json) {
-        const where = { grpcAddress, pollAddress, resultUrl, executors };
+        const where = { grpcAddress, pollAddress, httpAddress, resultUrl, executors };
         writeJson(process.stdout, { type: "ready", roles: config.roles, ...where });
       } else {
         const lines = [
           grpcAddress && `platen: gRPC on ${grpcAddress}`,
           pollAddress && `platen: polls without TLS on ${pollAddress}`,
-          resultUrl && `platen: results at ${resultUrl}`,
+          resultUrl && `platen: results on ${httpAddress}, for printers at ${resultUrl}`,
           ...executors.map(({ id, address }) => `platen: executor ${id} on ${address}`),
           "platen: ready",
         ];

@@ -1,14 +1,34 @@
-/** Ink tables for the kernel: an ICC profile as a device link, the total of ink limited, curves of a calibration applied. */
+/** Ink tables for the kernel: an ICC profile as a device link, curves of a calibration applied, the total of ink limited. */
 import { PlatenError } from "@platen/proto";
-import { full, gridSide, idealInks, type InkTable, lightSteps } from "../pixels/ink-table.ts";
+import {
+  full,
+  gridSide,
+  idealBlack,
+  idealCube,
+  idealInks,
+  type InkTable,
+  lightSteps,
+  linearOfSrgb,
+  srgbLight,
+} from "../pixels/ink-table.ts";
+import { moreBlack } from "./black-generation.ts";
 import type { Curve } from "./calibration.ts";
-import { type Intent, type OutputProfile, openProfile } from "./profile.ts";
+import { type Intent, openOutput, openSource, type OutputProfile, type SourceProfile } from "./profile.ts";
 
 export interface InkOptions {
   /** An ICC output profile for CMYK; without one the engine is taken for ideal (`idealInks`). */
   readonly profile?: Uint8Array;
+  /** An ICC profile of the pages' RGB. Default: sRGB. */
+  readonly source?: Uint8Array;
   /** Default: perceptual. */
   readonly intent?: Intent;
+  /** What neutral pixels are made of: see ink-table.ts. Default: black alone. */
+  readonly neutrals?: InkTable["neutrals"];
+  /**
+   * How much black takes the place of cyan, magenta and yellow where all three are: 0, as the output profile has it, to 100, as
+   * much as the colour bears. Default 0. The ideal engine always has as much as the colour bears.
+   */
+  readonly blackPercent?: number;
   /** Most ink on a place, in hundredths of one ink's solid: 100 to 400, default 400. Black is kept, colours give way. */
   readonly inkLimitPercent?: number;
   /** Curves of cyan, magenta, yellow, black: see calibration.ts. */
@@ -19,7 +39,7 @@ const black = 3;
 /** Steps of the black ramp that tells how dark black alone is. */
 const rampSteps = 1024;
 
-/** sRGB of the cube's points, 16 bits, red slowest. */
+/** Colours of the cube's points, 16 bits, red slowest. */
 function gridColors(): Uint16Array {
   const value = (i: number): number => Math.round((i * 65535) / (gridSide - 1));
   const colors = new Uint16Array(gridSide ** 3 * 3);
@@ -60,19 +80,51 @@ function blackByLight(profile: OutputProfile): Int16Array {
   });
 }
 
-function deviceLink(profile: OutputProfile, intent: Intent): InkTable {
-  const cube = Int16Array.from(profile.inksOf(gridColors(), intent), (ink) =>
-    Math.round((ink * full) / 65535),
-  );
-  // White is paper and black is black ink alone, whatever the profile's rounding or its rich black say.
-  cube.set([0, 0, 0, full], 0);
+/** What each value of a channel adds to the light, as the profile of the pages' colours has it: exact where light adds up. */
+function lightOfSource(source: SourceProfile): Uint32Array[] {
+  const values = Array.from({ length: 256 }, (_, v) => v);
+  const luminances = [0, 1, 2].map((channel) => {
+    const ramp = new Uint16Array(256 * 3);
+    for (const v of values) ramp[v * 3 + channel] = v * 257;
+    const lab = source.labOf(ramp);
+    const luminance = values.map((v) => luminanceOfLightness(lab[v * 3]!));
+    return luminance.map((one) => Math.max(0, one - luminance[0]!));
+  });
+  const white = luminances.reduce((sum, ramp) => sum + ramp.at(-1)!, 0);
+  if (!(white > 0))
+    throw new PlatenError("metafile-invalid", "the pages' colour profile has no light: it is damaged");
+  // Rounded down, so that no sum goes beyond white.
+  return luminances.map((ramp) => Uint32Array.from(ramp, (one) => Math.floor((one / white) * 2 ** 30)));
+}
+
+/** A profile whose greys do not go from paper to dark is damaged, though LittleCMS may read it. */
+function checkGreys(profile: OutputProfile, inks: Uint16Array): void {
+  const diagonal = Array.from({ length: gridSide }, (_, i) => i * (gridSide * gridSide + gridSide + 1) * 4);
+  const lab = profile.labOf(Uint16Array.from(diagonal.flatMap((at) => [...inks.subarray(at, at + 4)])));
+  const lightness = diagonal.map((_, i) => lab[i * 3]!);
+  const rises = lightness.every((l, i) => i === 0 || l > lightness[i - 1]! - 3);
+  if (!rises || lightness[0]! > 60 || lightness.at(-1)! < 90)
+    throw new PlatenError(
+      "configuration",
+      "the output profile does not lead from white to black: it is damaged",
+    );
+}
+
+function deviceLink(profile: OutputProfile, options: InkOptions, light: InkTable["light"]): InkTable {
+  const { intent = "perceptual", neutrals = "black", blackPercent = 0 } = options;
+  const made = profile.inksOf(gridColors(), intent);
+  checkGreys(profile, made);
+  const inks = blackPercent > 0 ? moreBlack(profile, made, blackPercent / 100) : made;
+  const cube = Int16Array.from(inks, (ink) => Math.round((ink * full) / 65535));
+  // White is paper whatever the profile's rounding says, and black is black ink alone whatever its rich black is.
   cube.fill(0, cube.length - 4);
-  return { cube, black: blackByLight(profile), neutrals: "black" };
+  if (neutrals === "black") cube.set([0, 0, 0, full], 0);
+  return { cube, black: blackByLight(profile), light, neutrals };
 }
 
 /** Brings the colours of each point down until all its inks together are within the limit. */
 function limitInk(cube: Int16Array, limitPercent: number): void {
-  const limit = Math.round((limitPercent * full) / 100);
+  const limit = Math.floor((limitPercent * full) / 100);
   for (let i = 0; i < cube.length; i += 4) {
     const colors = cube[i]! + cube[i + 1]! + cube[i + 2]!;
     const room = limit - cube[i + black]!;
@@ -85,18 +137,35 @@ const throughCurve = (values: Int16Array, curve: Curve, first: number, step: num
   for (let i = first; i < values.length; i += step) values[i] = Math.round(full * curve(values[i]! / full));
 };
 
-/** Makes a table. Throws `configuration` for a profile that cannot be used. */
+/**
+ * Makes a table. Throws `configuration` for an output profile that cannot be used, `metafile-invalid` for such a source. The
+ * limit counts the dots that are laid, after the curves: it is the paper that cannot take more.
+ */
 export async function makeInkTable(options: InkOptions): Promise<InkTable> {
-  const { intent = "perceptual", inkLimitPercent = 400, curves = [] } = options;
-  const table = options.profile ? await linkOf(options.profile, intent) : idealInks();
-  limitInk(table.cube, inkLimitPercent);
+  const { inkLimitPercent = 400, curves = [] } = options;
+  const table = options.profile ? await linkOf(options.profile, options) : await idealOf(options);
   for (const [ink, curve] of curves.entries()) throughCurve(table.cube, curve, ink, 4);
   const blackCurve = curves[black];
   if (blackCurve) throughCurve(table.black, blackCurve, 0, 1);
+  limitInk(table.cube, inkLimitPercent);
   return table;
 }
 
-async function linkOf(bytes: Uint8Array, intent: Intent): Promise<InkTable> {
-  using profile = await openProfile(bytes);
-  return deviceLink(profile, intent);
+async function linkOf(output: Uint8Array, options: InkOptions): Promise<InkTable> {
+  const light = await sourceLight(options.source);
+  using profile = await openOutput(output, options.source);
+  return deviceLink(profile, options, light);
+}
+
+async function sourceLight(bytes: Uint8Array | undefined): Promise<InkTable["light"]> {
+  if (!bytes) return srgbLight;
+  using source = await openSource(bytes);
+  return lightOfSource(source);
+}
+
+async function idealOf({ source: bytes, neutrals = "black" }: InkOptions): Promise<InkTable> {
+  if (!bytes) return { ...idealInks(), neutrals };
+  using source = await openSource(bytes);
+  const linear = Float64Array.from(source.srgbOf(gridColors()), (word) => linearOfSrgb(word / 65535));
+  return { cube: idealCube(linear), black: idealBlack(), light: lightOfSource(source), neutrals };
 }

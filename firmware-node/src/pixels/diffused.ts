@@ -36,7 +36,7 @@ export function coverageRows(table: InkTable, width: number, inks: Inks) {
         const [r, g, b] = [pixels[p]!, pixels[p + 1]!, pixels[p + 2]!];
         if (neutral || (r | g | b) === 0 || (r & g & b) === 255) layGrey(r, row, x);
         else if (inks === "cmyk") interpolate(table.cube, r, g, b, row, x * 4);
-        else row[x * 4 + black] = table.black[lightOf(r, g, b)]!;
+        else row[x * 4 + black] = table.black[lightOf(table, r, g, b)]!;
       }
     }
   };

@@ -37,6 +37,8 @@ export interface InkTable {
   readonly cube: Int16Array;
   /** Black by light (linear luminance, 0 to `lightSteps`): 0 to `full`. */
   readonly black: Int16Array;
+  /** What each value of red, green, blue adds to a pixel's light, in 2⁻³⁰; white has 1. `srgbLight` unless pages come in a space of their own. */
+  readonly light: readonly Uint32Array[];
   /** What neutral pixels and black are made of on a page of four inks: black alone, or what the cube says. */
   readonly neutrals: "black" | "cube";
 }
@@ -49,19 +51,19 @@ export function linearOfSrgb(value: number): number {
 /** Rec. 709 luminance in 1/16384, which is their sum: a neutral pixel's luminance is its own light, exactly. */
 const luminanceWeights = [3483, 11718, 1183];
 
-/** What each value of red, green, blue adds to a pixel's light, in 2⁻³⁰: see `lightOf`. */
-export const lightParts: readonly Uint32Array[] = luminanceWeights.map((weight) =>
+/** `InkTable.light` of sRGB. */
+export const srgbLight: readonly Uint32Array[] = luminanceWeights.map((weight) =>
   Uint32Array.from({ length: 256 }, (_, v) => weight * Math.round(65536 * linearOfSrgb(v / 255))),
 );
 
 /** Index into `black`. */
-export const lightOf = (r: number, g: number, b: number): number =>
-  (lightParts[0]![r]! + lightParts[1]![g]! + lightParts[2]![b]! + (1 << 16)) >>> 17;
+export const lightOf = ({ light }: InkTable, r: number, g: number, b: number): number =>
+  (light[0]![r]! + light[1]![g]! + light[2]![b]! + (1 << 16)) >>> 17;
 
 /** Black of a neutral pixel by its value, `solid` and `noInk` at the ends. */
-export function blackOfGrey({ black }: InkTable): Int16Array {
+export function blackOfGrey(table: InkTable): Int16Array {
   return Int16Array.from({ length: 256 }, (_, v) =>
-    v === 0 ? solid : v === 255 ? noInk : black[lightOf(v, v, v)]!,
+    v === 0 ? solid : v === 255 ? noInk : table.black[lightOf(table, v, v, v)]!,
   );
 }
 
@@ -112,26 +114,37 @@ export function interpolate(
 }
 
 /**
- * Inks of an ideal engine: a dot of cyan takes all red out of the paper white and leaves the rest, a dot of black takes
- * everything, planes fall on each other by chance, and dots are seen averaged in linear light. With
+ * The cube of an ideal engine, for the linear light, red, green, blue, that each of its points stands for: a dot of cyan takes
+ * all red out of the paper white and leaves the rest, a dot of black takes everything, planes fall on each other by chance, and
+ * dots are seen averaged in linear light. With
  *
  *     K = 1 − max(R, G, B)    C = 1 − R ∕ max(R, G, B)    M, Y likewise
  *
  * the light that comes back is (1 − K)(1 − C) = R: a page's colour exactly.
  */
-export function idealInks(): InkTable {
+export function idealCube(light: Float64Array): Int16Array {
   const cube = new Int16Array(gridSide ** 3 * 4);
-  const light = Array.from({ length: gridSide }, (_, i) => linearOfSrgb(i / (gridSide - 1)));
-  let at = 0;
-  for (const r of light) {
-    for (const g of light) {
-      for (const b of light) {
-        const most = Math.max(r, g, b);
-        for (const own of [r, g, b]) cube[at++] = most === 0 ? 0 : Math.round(full * (1 - own / most));
-        cube[at++] = Math.round(full * (1 - most));
-      }
+  for (let i = 0, at = 0; i < light.length; i += 3) {
+    const most = Math.max(light[i]!, light[i + 1]!, light[i + 2]!);
+    for (let channel = 0; channel < 3; channel++) {
+      cube[at++] = most === 0 ? 0 : Math.round(full * (1 - light[i + channel]! / most));
     }
+    cube[at++] = Math.round(full * (1 - most));
   }
-  const black = Int16Array.from({ length: lightSteps + 1 }, (_, i) => full - i);
-  return { cube, black, neutrals: "black" };
+  return cube;
+}
+
+/** Black of an ideal engine by light. */
+export const idealBlack = (): Int16Array => Int16Array.from({ length: lightSteps + 1 }, (_, i) => full - i);
+
+/** An ideal engine's table for pages in sRGB. */
+export function idealInks(): InkTable {
+  const edge = Array.from({ length: gridSide }, (_, i) => linearOfSrgb(i / (gridSide - 1)));
+  const points = edge.flatMap((r) => edge.flatMap((g) => edge.flatMap((b) => [r, g, b])));
+  return {
+    cube: idealCube(Float64Array.from(points)),
+    black: idealBlack(),
+    light: srgbLight,
+    neutrals: "black",
+  };
 }

@@ -3,7 +3,7 @@
  * diffused.ts says, many times faster.
  */
 import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
-import { blueStep, greenStep, inksOfGrey, type InkTable, lightParts, redStep } from "./ink-table.ts";
+import { blueStep, greenStep, inksOfGrey, type InkTable, redStep } from "./ink-table.ts";
 import type { Inks } from "./screen.ts";
 import { planeRules } from "./shiau-fan.ts";
 
@@ -59,7 +59,7 @@ function tablesOf(table: InkTable) {
     thresholds,
     blacks: table.black,
     biases: Int16Array.from([...biases, ...biases]),
-    lights: new Int16Array(Uint32Array.from(lightParts.flatMap((parts) => [...parts])).buffer),
+    lights: new Int16Array(Uint32Array.from(table.light.flatMap((parts) => [...parts])).buffer),
   };
 }
 

@@ -44,6 +44,11 @@ export const errorTable = {
   "printer-taken": { grpc: status.PERMISSION_DENIED, http: 403 },
   "engine-fault": { grpc: status.FAILED_PRECONDITION, http: 503 },
   "engine-offline": { grpc: status.FAILED_PRECONDITION, http: 503 },
+  // Updates of printers' software.
+  "update-unknown": { grpc: status.NOT_FOUND, http: 404 },
+  "update-invalid": { grpc: status.INVALID_ARGUMENT, http: 422 },
+  "update-refused": { grpc: status.FAILED_PRECONDITION, http: 409 },
+  "disk-full": { grpc: status.RESOURCE_EXHAUSTED, http: 507 },
   // Access.
   unauthenticated: { grpc: status.UNAUTHENTICATED, http: 401 },
   "plaintext-refused": { grpc: status.FAILED_PRECONDITION, http: 426 },

@@ -22,6 +22,23 @@ const mediaName = z
   .string()
   .regex(/^[a-z][a-z0-9-]*_[a-z0-9.-]+_[0-9.]+x[0-9.]+(in|mm)$/, "must be a name such as iso_a4_210x297mm");
 
+/**
+ * A setting that may differ by media, with "default" for all others: {"default": …, "iso_a5_148x210mm": …}, or, as a flag,
+ * VALUE, MEDIA=VALUE, or several with commas between.
+ */
+const byMedia = <T extends z.ZodType>(item: T) =>
+  z.preprocess(
+    (value: unknown) => (typeof value === "object" ? value : Object.fromEntries(assignments(String(value)))),
+    z.record(z.union([z.literal("default"), mediaName]), item),
+  );
+
+/** A comma separates only where MEDIA= follows: the names of files may have commas too. */
+const assignments = (text: string): [string, string][] =>
+  text.split(/,(?=[a-z][a-z0-9-]*_[^,=]*=)/).map((part) => {
+    const [, media, value] = /^([a-z][a-z0-9-]*_[^,=]*)=(.*)$/s.exec(part) ?? [];
+    return media === undefined || value === undefined ? ["default", part] : [media, value];
+  });
+
 /** Every setting, with its default and, as its description, what `--help` says of it. */
 export const printerConfigSchema = z
   .strictObject({
@@ -62,22 +79,29 @@ export const printerConfigSchema = z
       .max(50_000)
       .default(0)
       .describe("margin that the engine cannot print on, on all sides, micrometres"),
-    profile: filePath
+    profile: byMedia(filePath)
       .optional()
-      .describe("ICC output profile of the engine (CMYK); without one its inks are taken for ideal"),
+      .describe(
+        "ICC output profile of the engine (CMYK), FILE or MEDIA=FILE,…; without one its inks are taken for ideal",
+      ),
     renderingIntent: z
       .enum(["perceptual", "relative"])
       .default("perceptual")
       .describe("how colours that the inks cannot make are brought in; relative compensates the black point"),
-    inkLimitPercent: z.coerce
+    blackPercent: z.coerce
       .number()
-      .min(100)
-      .max(400)
-      .default(400)
-      .describe("most ink on a place, all inks together, hundredths of one ink's solid"),
-    calibration: filePath
+      .min(0)
+      .max(100)
+      .default(0)
+      .describe("how much black takes over from the colours: 0 as the profile has it, 100 all that it can"),
+    inkLimitPercent: byMedia(z.coerce.number().min(100).max(400))
       .optional()
-      .describe("what step wedges of the inks measured, JSON; it is undone in what is printed"),
+      .describe(
+        "most ink on a place, all inks together, hundredths of one ink's solid, 100 to 400; also MEDIA=LIMIT,… (default: 400)",
+      ),
+    calibration: byMedia(filePath)
+      .optional()
+      .describe("what `calibrate` has measured, FILE or MEDIA=FILE,…; it is undone in what is printed"),
     tls: flag.default(false).describe("reach the backend over TLS; --tls-ca implies it"),
     tlsCert: filePath
       .optional()
@@ -103,6 +127,12 @@ export const printerConfigSchema = z
     if (!config.resolutions.includes(config.resolution)) refuse("resolution", "must be one of resolutions");
     if (new Set(config.resolutions).size < config.resolutions.length)
       refuse("resolutions", "one comes twice");
+    for (const key of ["profile", "inkLimitPercent", "calibration"] as const) {
+      for (const media of Object.keys(config[key] ?? {})) {
+        if (media !== "default" && !config.media.includes(media))
+          refuse(key, `${media} is none of the media`);
+      }
+    }
     if (config.pollBackend && config.mode === "push") refuse("pollBackend", "is for polling mode");
   });
 

@@ -6,16 +6,20 @@ import {
   MetafileSchema,
   PlatenError,
   PrintColorMode,
+  PrintContentOptimize,
   PrintQuality,
   SheetCollate,
   Sides,
 } from "@platen/proto";
+import type { InkChoice } from "../color/ink-choice.ts";
 import type { EngineCapabilities } from "../ports/engine-driver.ts";
 import type { HalftoneName } from "../pixels/halftoners.ts";
 import { planSheets, type SheetPlan } from "./sheets.ts";
 
 /** Largest metafile, bytes: about 50,000 pages. */
 export const metafileMaxBytes = 16 * 1024 * 1024;
+
+const sourceProfileMaxBytes = 4 * 1024 * 1024;
 
 /** Widest page, pixels: A3 at 1200 dpi has 14,032. */
 const widthMaxPx = 65_535;
@@ -30,6 +34,7 @@ export interface PrintPlan {
   /** Print with black alone. */
   readonly monochrome: boolean;
   readonly halftone: HalftoneName;
+  readonly inks: InkChoice;
 }
 
 /** Halftones by print-quality. A draft's regular patterns compress well on the way to the engine. */
@@ -51,6 +56,16 @@ const collatedOf: ReadonlyMap<SheetCollate, boolean> = new Map([
   [SheetCollate.UNSPECIFIED, true],
   [SheetCollate.COLLATED, true],
   [SheetCollate.UNCOLLATED, false],
+]);
+
+/** Black alone is crisp, and steady in flat greys; it is lighter than all inks together, which photos have in their shadows. */
+const neutralsOfContent: ReadonlyMap<PrintContentOptimize, InkChoice["neutrals"]> = new Map([
+  [PrintContentOptimize.UNSPECIFIED, "black"],
+  [PrintContentOptimize.AUTO, "black"],
+  [PrintContentOptimize.GRAPHIC, "black"],
+  [PrintContentOptimize.PHOTO, "cube"],
+  [PrintContentOptimize.TEXT, "black"],
+  [PrintContentOptimize.TEXT_AND_GRAPHIC, "black"],
 ]);
 
 /** Auto is colour where there are inks for it. */
@@ -112,13 +127,16 @@ export function readMetafile(
   engine: EngineCapabilities,
 ): PrintPlan {
   const metafile = parse(json);
-  const { session, ticket, resolutionDpi } = metafile;
+  const { session, ticket, resolutionDpi, sourceProfile } = metafile;
   if (session?.jobId !== jobId || session.printerId !== printerId) refuse("it is of another job");
   if (!ticket) return refuse("it has no ticket");
   if (!engine.resolutionsDpi.includes(resolutionDpi)) {
     refuse(`the engine prints at ${engine.resolutionsDpi.join(", ")} dpi, not at ${resolutionDpi}`);
   }
   checkPages(metafile);
+  if (sourceProfile.length > sourceProfileMaxBytes) {
+    refuse(`its source_profile has ${sourceProfile.length} bytes, more than ${sourceProfileMaxBytes}`);
+  }
   if (ticket.printColorMode === PrintColorMode.COLOR && !engine.colorants.includes("cyan")) {
     refuse("it insists on colour, and the engine has black alone");
   }
@@ -135,5 +153,10 @@ export function readMetafile(
     media: ticket.media,
     monochrome: meaning(monochromeOf, ticket.printColorMode, "print_color_mode"),
     halftone: meaning(halftoneOfQuality, ticket.printQuality, "print_quality"),
+    inks: {
+      media: ticket.media,
+      neutrals: meaning(neutralsOfContent, ticket.printContentOptimize, "print_content_optimize"),
+      ...(sourceProfile.length > 0 && { source: sourceProfile }),
+    },
   };
 }

@@ -138,6 +138,7 @@ describe("S1405: a metafile that cannot be had, or is not one, aborts the print 
       [{ ticket: { sheetCollate: 77 } }, /unknown sheet_collate/],
       [{ ticket: { printColorMode: 77 } }, /unknown print_color_mode/],
       [{ ticket: { printQuality: 77 } }, /unknown print_quality/],
+      [{ ticket: { printContentOptimize: 77 } }, /unknown print_content_optimize/],
       [{ ticket: { copies: 1000 } }, /1000 copies/],
       [{ ticket: { sides: 2 } }, /one side only/],
       [{ ticket: { printColorMode: 2 } }, /insists on colour/],

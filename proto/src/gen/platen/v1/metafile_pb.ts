@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file platen/v1/metafile.proto.
  */
 export const file_platen_v1_metafile: GenFile = /*@__PURE__*/
-  fileDesc("ChhwbGF0ZW4vdjEvbWV0YWZpbGUucHJvdG8SCXBsYXRlbi52MSL1AQoITWV0YWZpbGUSGQoRaWRlbnRpZmljYXRpb25faWQYASABKAkSJQoHc2Vzc2lvbhgCIAEoCzIULnBsYXRlbi52MS5TZXNzaW9uSWQSEAoIam9iX25hbWUYAyABKAkSJAoGdGlja2V0GAQgASgLMhQucGxhdGVuLnYxLkpvYlRpY2tldBIWCg5tZWRpYV93aWR0aF91bRgFIAEoDRIXCg9tZWRpYV9oZWlnaHRfdW0YBiABKA0SFgoOcmVzb2x1dGlvbl9kcGkYByABKA0SJgoFcGFnZXMYCCADKAsyFy5wbGF0ZW4udjEuTWV0YWZpbGVQYWdlIlUKDE1ldGFmaWxlUGFnZRITCgtwYWdlX251bWJlchgBIAEoDRILCgN1cmwYAiABKAkSEAoId2lkdGhfcHgYAyABKA0SEQoJaGVpZ2h0X3B4GAQgASgNIocBCgRCYW5kEgwKBHlfcHgYASABKA0SDwoHcm93c19weBgCIAEoDRInCgdjb250ZW50GAMgASgOMhYucGxhdGVuLnYxLkJhbmRDb250ZW50EikKCGVuY29kaW5nGAQgASgOMhcucGxhdGVuLnYxLkJhbmRFbmNvZGluZxIMCgRkYXRhGAUgASgMKnIKC0JhbmRDb250ZW50EhwKGEJBTkRfQ09OVEVOVF9VTlNQRUNJRklFRBAAEhYKEkJBTkRfQ09OVEVOVF9CTEFOSxABEhUKEUJBTkRfQ09OVEVOVF9HUkVZEAISFgoSQkFORF9DT05URU5UX0NPTE9SEAMqXAoMQmFuZEVuY29kaW5nEh0KGUJBTkRfRU5DT0RJTkdfVU5TUEVDSUZJRUQQABIWChJCQU5EX0VOQ09ESU5HX0pQRUcQARIVChFCQU5EX0VOQ09ESU5HX1BORxACYgZwcm90bzM", [file_platen_v1_job, file_platen_v1_ticket]);
+  fileDesc("ChhwbGF0ZW4vdjEvbWV0YWZpbGUucHJvdG8SCXBsYXRlbi52MSKNAgoITWV0YWZpbGUSGQoRaWRlbnRpZmljYXRpb25faWQYASABKAkSJQoHc2Vzc2lvbhgCIAEoCzIULnBsYXRlbi52MS5TZXNzaW9uSWQSEAoIam9iX25hbWUYAyABKAkSJAoGdGlja2V0GAQgASgLMhQucGxhdGVuLnYxLkpvYlRpY2tldBIWCg5tZWRpYV93aWR0aF91bRgFIAEoDRIXCg9tZWRpYV9oZWlnaHRfdW0YBiABKA0SFgoOcmVzb2x1dGlvbl9kcGkYByABKA0SJgoFcGFnZXMYCCADKAsyFy5wbGF0ZW4udjEuTWV0YWZpbGVQYWdlEhYKDnNvdXJjZV9wcm9maWxlGAkgASgMIlUKDE1ldGFmaWxlUGFnZRITCgtwYWdlX251bWJlchgBIAEoDRILCgN1cmwYAiABKAkSEAoId2lkdGhfcHgYAyABKA0SEQoJaGVpZ2h0X3B4GAQgASgNIocBCgRCYW5kEgwKBHlfcHgYASABKA0SDwoHcm93c19weBgCIAEoDRInCgdjb250ZW50GAMgASgOMhYucGxhdGVuLnYxLkJhbmRDb250ZW50EikKCGVuY29kaW5nGAQgASgOMhcucGxhdGVuLnYxLkJhbmRFbmNvZGluZxIMCgRkYXRhGAUgASgMKnIKC0JhbmRDb250ZW50EhwKGEJBTkRfQ09OVEVOVF9VTlNQRUNJRklFRBAAEhYKEkJBTkRfQ09OVEVOVF9CTEFOSxABEhUKEUJBTkRfQ09OVEVOVF9HUkVZEAISFgoSQkFORF9DT05URU5UX0NPTE9SEAMqXAoMQmFuZEVuY29kaW5nEh0KGUJBTkRfRU5DT0RJTkdfVU5TUEVDSUZJRUQQABIWChJCQU5EX0VOQ09ESU5HX0pQRUcQARIVChFCQU5EX0VOQ09ESU5HX1BORxACYgZwcm90bzM", [file_platen_v1_job, file_platen_v1_ticket]);
 
 /**
  * The metafile (S1308): all that there is to print, and where. Served as proto3 JSON, final when the document opens.
@@ -79,6 +79,14 @@ export type Metafile = Message<"platen.v1.Metafile"> & {
    * @generated from field: repeated platen.v1.MetafilePage pages = 8;
    */
   pages: MetafilePage[];
+
+  /**
+   * The colour space of all bands' pixels: an ICC profile for RGB of class input, display or colour space, at most 4 MiB. Empty:
+   * sRGB. Profiles inside of bands' data are not looked at.
+   *
+   * @generated from field: bytes source_profile = 9;
+   */
+  sourceProfile: Uint8Array;
 };
 
 /**
@@ -208,7 +216,7 @@ export const BandContent = {
   GREY: 2,
 
   /**
-   * sRGB, three channels.
+   * sRGB, or RGB in the metafile's source_profile: three channels.
    *
    * @generated from enum value: BAND_CONTENT_COLOR = 3;
    */

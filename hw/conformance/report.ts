@@ -1,4 +1,5 @@
 /** What a run of the suite comes to, as text for a terminal, JSON, and a page for the acceptance file. */
+import { sanitize } from "../protocol/index.ts";
 import type { CheckResult } from "./suite.ts";
 
 export interface Report {
@@ -13,14 +14,8 @@ export interface Report {
 
 const marks = { passed: "ok  ", failed: "FAIL", skipped: "skip" } as const;
 
-/** What engines say goes to terminals and pages: control and format characters are shown as what they are. */
-const shown = (text: string): string =>
-  text
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (it) => `\\u{${it.codePointAt(0)!.toString(16)}}`);
-
 export const reportLine = ({ name, outcome, note, tookMs }: CheckResult): string =>
-  `${marks[outcome]} ${name} (${tookMs.toFixed(0)} ms)${note ? `\n       ${shown(note)}` : ""}`;
+  `${marks[outcome]} ${name} (${tookMs.toFixed(0)} ms)${note ? `\n       ${sanitize(note)}` : ""}`;
 
 const count = ({ results }: Report, outcome: CheckResult["outcome"]): number =>
   results.filter((result) => result.outcome === outcome).length;
@@ -40,7 +35,7 @@ export const conforms = (report: Report): boolean =>
   report.complete && report.results.length > 0 && count(report, "failed") === 0;
 
 const escaped = (text: string): string =>
-  shown(text).replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  sanitize(text).replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
 const html = (report: Report): string => `<!doctype html>
 <html lang="en">
@@ -68,7 +63,7 @@ ${report.results
 
 const text = (report: Report): string =>
   [
-    `Engine link: conformance of ${shown(report.engine)}, ${report.startedAt}`,
+    `Engine link: conformance of ${sanitize(report.engine)}, ${report.startedAt}`,
     ...report.results.map(reportLine),
     verdictLine(report),
     "",

@@ -48,7 +48,7 @@ export {
   takeMessage,
 } from "./page.ts";
 export type { Sequenced } from "./sender.ts";
-export { frameCost } from "./serial.ts";
+export { difference32, frameCost } from "./serial.ts";
 export { engineTiming, hostTiming, version } from "./timing.ts";
 export {
   type CodecName,

@@ -147,6 +147,22 @@ export class EngineModel {
     return Number.isFinite(full) ? Math.round(((this.#inkLeft.get(ink) ?? 0) / full) * 100) : undefined;
   }
 
+  /** Somebody changes a tank for one that is so full, 0 to 100. Nothing happens to an ink that never runs out. */
+  setInkPercent(ink: Ink, percent: number): void {
+    const full = this.#options.inkDots;
+    if (Number.isFinite(full) && this.#inkLeft.has(ink)) this.#inkLeft.set(ink, (full * percent) / 100);
+  }
+
+  /** Sheets in the tray; undefined when it never runs out. */
+  get paperLeft(): number | undefined {
+    return Number.isFinite(this.#paperLeft) ? this.#paperLeft : undefined;
+  }
+
+  /** The sides of the sheet in the paper path, the last of them at work; empty unless `keepSheets`. */
+  get inPath(): readonly PrintedSide[] {
+    return this.#sidesInPath;
+  }
+
   /** Tells of what happens from now on, in order, before the operation that it belongs to returns. Call the result to stop. */
   listen(listener: (event: ModelEvent) => void): () => void {
     this.#listeners.add(listener);

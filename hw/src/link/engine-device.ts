@@ -41,6 +41,8 @@ export interface DeviceListener {
   status(status: Status): void;
 }
 
+const lowPercent = 10;
+
 const sentences: Readonly<Record<Trouble, string>> = {
   "media-empty": "Load paper.",
   "media-jam": "Take out the jammed sheet.",
@@ -69,6 +71,9 @@ export class EngineDevice {
   #hostSilent = false;
   #cancelWait: (() => void) | undefined;
   #working = false;
+  #jobName = "";
+  #starving = false;
+  #starved = 0;
 
   constructor(
     model: EngineModel,
@@ -84,7 +89,7 @@ export class EngineDevice {
     this.#listener = listener;
     this.#status = {
       state: model.troubles.length > 0 ? "stopped" : "idle",
-      reasons: model.troubles,
+      reasons: this.#reasons(),
       refusal: "none",
       refusedNumber: 0,
       jobKey: noJob,
@@ -101,6 +106,16 @@ export class EngineDevice {
 
   get status(): Status {
     return this.#status;
+  }
+
+  /** What the host calls its last job. */
+  get jobName(): string {
+    return this.#jobName;
+  }
+
+  /** How often it stood with a sheet in the path and nothing to print, since the start. */
+  get starved(): number {
+    return this.#starved;
   }
 
   /** The engine loses its power: it does nothing more. Paper stays where it is. */
@@ -144,18 +159,27 @@ export class EngineDevice {
     return this.#model.inks.map((colorant) => ({ colorant, levelPercent: this.#model.inkPercent(colorant) }));
   }
 
+  /** A supply that is low is told of, and printing goes on. */
+  #reasons(): Status["reasons"] {
+    const isLow = this.#model.inks.some((ink) => {
+      const percent = this.#model.inkPercent(ink);
+      return percent !== undefined && percent > 0 && percent < lowPercent;
+    });
+    return isLow ? [...this.#model.troubles, "marker-supply-low"] : this.#model.troubles;
+  }
+
   #hear(event: ModelEvent): void {
     switch (event.kind) {
       case "stopped": {
         this.#warm = false;
         const message = event.troubles.map((one) => sentences[one]).join(" ");
-        this.#tell({ state: "stopped", reasons: event.troubles, sheet: 0, rowsPrinted: 0, message });
+        this.#tell({ state: "stopped", reasons: this.#reasons(), sheet: 0, rowsPrinted: 0, message });
         if (this.#stream.job || this.#queue.length > 0 || this.#toPrint.length > 0)
           this.#refuse("stopped", 0);
         break;
       }
       case "ready":
-        this.#tell({ state: "idle", reasons: [], supplies: this.#supplies(), message: "" });
+        this.#tell({ state: "idle", reasons: this.#reasons(), supplies: this.#supplies(), message: "" });
         break;
       case "cancel-pressed":
         this.#tell({ cancelPresses: (this.#status.cancelPresses + 1) & 0xffff });
@@ -166,6 +190,7 @@ export class EngineDevice {
           stackedDigest: this.#sheetDigest,
           sheet: 0,
           rowsPrinted: 0,
+          reasons: this.#reasons(),
           supplies: this.#supplies(),
         });
         break;
@@ -192,6 +217,9 @@ export class EngineDevice {
     this.#working = true;
     while (this.#status.refusal === "none" && (this.#printNext() || this.#takeNext()));
     this.#working = false;
+    const starving = this.#page !== undefined && !this.#cancelWait && this.#status.refusal === "none";
+    if (starving && !this.#starving) this.#starved++;
+    this.#starving = starving;
   }
 
   /** False when there is nothing to print now. */
@@ -268,6 +296,7 @@ export class EngineDevice {
       case "job": {
         const sheetsStacked = this.#stackedOf(action.job);
         const stackedDigest = action.job.jobKey === this.#status.jobKey ? this.#status.stackedDigest : 0;
+        this.#jobName = action.job.name;
         this.#tell({ jobKey: action.job.jobKey, sheetsStacked, stackedDigest });
         break;
       }

@@ -46,7 +46,7 @@ export class FaultyLine {
   readonly #random: Random;
   readonly #deliver: (bytes: Uint8Array) => void;
   readonly #msPerByte: number;
-  readonly #faults: LineFaults;
+  #faults: LineFaults;
   /** When the line has sent what it was given so far, and when the latest piece in order arrives. */
   #freeAtMs = 0;
   #arrivedAtMs = 0;
@@ -60,6 +60,16 @@ export class FaultyLine {
     this.#deliver = deliver;
     this.#faults = options.faults ?? {};
     this.#msPerByte = options.baudRateBps ? 10_000 / options.baudRateBps : 0;
+    this.#bitsToFlip = this.#nextFlip();
+  }
+
+  get faults(): LineFaults {
+    return this.#faults;
+  }
+
+  /** From now on the line is as bad as this. */
+  set faults(faults: LineFaults) {
+    this.#faults = faults;
     this.#bitsToFlip = this.#nextFlip();
   }
 

@@ -7,4 +7,4 @@ export { desktopMechanics, simulatedCapabilities, simulatedCapacityBytes } from 
 export { FaultyLine, type LineCounts, type LineFaults, type LineOptions } from "./faulty-line.ts";
 export { HostLink, type LinkEvent } from "./host-link.ts";
 export { type Random, randomInt, seededRandom } from "./random.ts";
-export { SimulatedEngine, type SimulatedEngineOptions } from "./simulated-engine.ts";
+export { type EngineStats, SimulatedEngine, type SimulatedEngineOptions } from "./simulated-engine.ts";

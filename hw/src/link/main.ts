@@ -2,8 +2,10 @@
 /** `platen-engine`: a simulated engine on a pseudo-terminal, and a bad line to put before any engine. Needs socat. */
 import { createInterface } from "node:readline";
 import { Command, InvalidArgumentError } from "commander";
-import { EngineModel, type Trouble } from "../engine-model.ts";
-import { attachEngine, joinByFaultyLine } from "./join.ts";
+import type { Trouble } from "../engine-model.ts";
+import { serveStand } from "../stand/server.ts";
+import { EngineStand } from "../stand/stand.ts";
+import { joinByFaultyLine } from "./join.ts";
 import { ptyLine } from "./line.ts";
 import { desktopMechanics } from "./profile.ts";
 import { serialLine } from "./serial-line.ts";
@@ -27,25 +29,26 @@ const troubles: Readonly<Record<string, Trouble>> = {
 
 interface EngineCommand {
   readonly pty: string;
-  readonly paper?: number;
-  readonly ink?: number;
+  readonly paper: number;
+  readonly ink: number;
   readonly rowsPerSecond: number;
   readonly warmUp: number;
+  readonly web?: number | true;
 }
 
-async function runEngine({ pty, paper, ink, rowsPerSecond, warmUp }: EngineCommand): Promise<void> {
-  const model = new EngineModel({
-    ...(paper === undefined ? {} : { paperSheets: paper }),
-    ...(ink === undefined ? {} : { inkDots: ink }),
-  });
-  model.listen((event) => console.log(JSON.stringify(event)));
+async function runEngine({ pty, paper, ink, rowsPerSecond, warmUp, web }: EngineCommand): Promise<void> {
   await using line = await ptyLine(pty);
-  using _engine = attachEngine(line, model, {
+  using stand = new EngineStand(line, {
+    model: { paperSheets: paper, inkDots: ink },
     mechanics: { ...desktopMechanics, rowsPerSecond, warmUpMs: warmUp },
   });
+  const { model } = stand;
+  model.listen((event) => console.log(JSON.stringify(event)));
   console.log(
-    `The engine listens at ${pty}. Type ${Object.keys(troubles).join(", ")}, cancel, clear, or quit.`,
+    `The engine listens at ${pty}. Type ${Object.keys(troubles).join(", ")}, cancel, clear, off, on, or quit.`,
   );
+  await using page = web === undefined ? undefined : await serveStand(stand, web === true ? 0 : web);
+  if (page) console.log(`Its sheets and its buttons are at ${page.url}`);
   const lines = createInterface({ input: process.stdin });
   void line.closed.then(() => lines.close());
   for await (const text of lines) {
@@ -54,6 +57,8 @@ async function runEngine({ pty, paper, ink, rowsPerSecond, warmUp }: EngineComma
     if (trouble) model.fail(trouble);
     else if (word === "clear") model.remedy();
     else if (word === "cancel") model.pressCancel();
+    else if (word === "off") stand.powerOff();
+    else if (word === "on") stand.powerOn();
     else if (word === "quit") return;
     else if (word !== "") console.log(`There is no "${word}".`);
   }
@@ -110,8 +115,13 @@ program
   .command("run")
   .description("a simulated engine on a pseudo-terminal")
   .requiredOption("--pty <path>", "where the port appears")
-  .option("--paper <sheets>", "sheets in the tray (default: it never runs out)", number)
-  .option("--ink <dots>", "dots that a tank gives (default: it never runs out)", number)
+  .option(
+    "--web [port]",
+    "a page on this machine that shows its sheets as they print (default: any port)",
+    number,
+  )
+  .option("--paper <sheets>", "sheets in a full tray", number, 250)
+  .option("--ink <dots>", "dots that a full tank gives", number, 6e8)
   .option("--rows-per-second <rows>", "print speed", number, desktopMechanics.rowsPerSecond)
   .option("--warm-up <ms>", "from standing still to the first sheet", number, desktopMechanics.warmUpMs)
   .action(runEngine);

@@ -5,7 +5,9 @@ import {
   type EngineLinkEvent,
   engineDueMs,
   FrameReader,
+  difference32,
   startEngine,
+  type Status,
   stepEngine,
 } from "../../protocol/index.ts";
 import type { EngineModel } from "../engine-model.ts";
@@ -23,6 +25,25 @@ export interface SimulatedEngineOptions {
   readonly capacityBytes: number;
 }
 
+/** What somebody who looks inside sees. */
+export interface EngineStats {
+  readonly hostIsThere: boolean;
+  /** Of the link, once a host has greeted. */
+  readonly version: number | undefined;
+  /** The host's words. */
+  readonly jobName: string;
+  /** Times that it stood with a sheet in the path and nothing to print. */
+  readonly starved: number;
+  /** Frames that came whole, and pieces between zeros that were none. */
+  readonly frames: number;
+  readonly damagedFrames: number;
+  /** That wait for ones before them. */
+  readonly framesOutOfOrder: number;
+  /** Messages that are not worked off, of the memory that there is for them, in credit. */
+  readonly bufferedBytes: number;
+  readonly capacityBytes: number;
+}
+
 export class SimulatedEngine {
   readonly #clock: Clock;
   readonly #transmit: (bytes: Uint8Array) => void;
@@ -31,6 +52,7 @@ export class SimulatedEngine {
   #engine: Engine;
   #cancelTick: (() => void) | undefined;
   #off = false;
+  #frames = 0;
   /** Events that arise while another is worked on. */
   readonly #events: EngineLinkEvent[] = [];
   #stepping = false;
@@ -53,7 +75,33 @@ export class SimulatedEngine {
   /** Bytes came from the line. */
   receive(bytes: Uint8Array): void {
     if (this.#off) return;
-    for (const frame of this.#reader.push(bytes)) this.#take({ kind: "frame", frame });
+    for (const frame of this.#reader.push(bytes)) {
+      this.#frames++;
+      this.#take({ kind: "frame", frame });
+    }
+  }
+
+  get capabilities(): Capabilities {
+    return this.#engine.options.capabilities;
+  }
+
+  get status(): Status {
+    return this.#device.status;
+  }
+
+  get stats(): EngineStats {
+    const { receiver, session, options, hostSilent } = this.#engine;
+    return {
+      hostIsThere: session !== undefined && !hostSilent,
+      version: session?.version,
+      jobName: this.#device.jobName,
+      starved: this.#device.starved,
+      frames: this.#frames,
+      damagedFrames: this.#reader.damaged,
+      framesOutOfOrder: receiver.early.size,
+      bufferedBytes: options.capacityBytes - difference32(receiver.credit, receiver.taken),
+      capacityBytes: options.capacityBytes,
+    };
   }
 
   /** Power off, in the middle of anything. What it remembers is gone; the model's paper and sheets stay. */

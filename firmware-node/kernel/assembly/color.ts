@@ -76,7 +76,7 @@ export function fourRows(row: i32, maskRow: i32): void {
   memory.fill(whiteBlocks, 0, 4 * 64);
   const zero = i64x2(0, 0);
   const cost = i16x8.splat(<i16>full);
-  const halfCost = i16x8.splat(<i16>(full / 2));
+  const rightCost = i16x8.splat(<i16>((full / 16) * 7));
   const bias = v128.load(biases);
   let aA = zero, bA = zero, cA = zero, sumA = zero, lateA = zero, rightA = zero, dotsA = zero, beforeA = zero;
   let aB = zero, bB = zero, cB = zero, sumB = zero, lateB = zero, rightB = zero, dotsB = zero, beforeB = zero;
@@ -128,8 +128,14 @@ export function fourRows(row: i32, maskRow: i32): void {
           const dotB = i16x8.gt_s(valueB, i16x8.add(v128.load(t, 16), i16x8.q15mulr_sat_s(askedB, bias)));
           dotsA = i16x8.sub(i16x8.add(dotsA, dotsA), dotA);
           dotsB = i16x8.sub(i16x8.add(dotsB, dotsB), dotB);
-          rightA = i16x8.sub(i16x8.shr_s(valueA, 1), v128.and(dotA, halfCost));
-          rightB = i16x8.sub(i16x8.shr_s(valueB, 1), v128.and(dotB, halfCost));
+          rightA = i16x8.sub(
+            i16x8.sub(i16x8.shr_s(valueA, 1), i16x8.shr_s(valueA, 4)),
+            v128.and(dotA, rightCost),
+          );
+          rightB = i16x8.sub(
+            i16x8.sub(i16x8.shr_s(valueB, 1), i16x8.shr_s(valueB, 4)),
+            v128.and(dotB, rightCost),
+          );
           const eA = i16x8.sub(valueA, v128.and(dotA, cost));
           const eB = i16x8.sub(valueB, v128.and(dotB, cost));
           const e4A = i16x8.shr_s(eA, 2);
@@ -138,14 +144,16 @@ export function fourRows(row: i32, maskRow: i32): void {
           const e8B = i16x8.shr_s(eB, 3);
           const e16A = i16x8.shr_s(eA, 4);
           const e16B = i16x8.shr_s(eB, 4);
-          sumA = i16x8.add(aA, i16x8.sub(i16x8.sub(eA, rightA), i16x8.add(i16x8.add(e4A, e8A), e16A)));
-          sumB = i16x8.add(aB, i16x8.sub(i16x8.sub(eB, rightB), i16x8.add(i16x8.add(e4B, e8B), e16B)));
+          const belowA = i16x8.add(e4A, e16A);
+          sumA = i16x8.add(aA, i16x8.sub(i16x8.sub(eA, rightA), i16x8.add(i16x8.add(e8A, e16A), belowA)));
+          const belowB = i16x8.add(e4B, e16B);
+          sumB = i16x8.add(aB, i16x8.sub(i16x8.sub(eB, rightB), i16x8.add(i16x8.add(e8B, e16B), belowB)));
           aA = i16x8.add(bA, e16A);
           aB = i16x8.add(bB, e16B);
           bA = i16x8.add(cA, e8A);
           bB = i16x8.add(cB, e8B);
-          cA = e4A;
-          cB = e4B;
+          cA = belowA;
+          cB = belowB;
           v128.store64_lane(error - (3 * lagPx + 3) * 8, sumB, 1);
         }
       } else {
@@ -167,22 +175,24 @@ export function fourRows(row: i32, maskRow: i32): void {
           dotsB = i16x8.sub(i16x8.add(dotsB, dotsB), dotB);
           const eA = v128.andnot(i16x8.sub(valueA, v128.and(dotA, cost)), specialA);
           const eB = v128.andnot(i16x8.sub(valueB, v128.and(dotB, cost)), specialB);
-          rightA = i16x8.shr_s(eA, 1);
-          rightB = i16x8.shr_s(eB, 1);
           const e4A = i16x8.shr_s(eA, 2);
           const e4B = i16x8.shr_s(eB, 2);
           const e8A = i16x8.shr_s(eA, 3);
           const e8B = i16x8.shr_s(eB, 3);
           const e16A = i16x8.shr_s(eA, 4);
+          rightA = i16x8.sub(i16x8.shr_s(eA, 1), e16A);
           const e16B = i16x8.shr_s(eB, 4);
-          sumA = i16x8.add(aA, i16x8.sub(i16x8.sub(eA, rightA), i16x8.add(i16x8.add(e4A, e8A), e16A)));
-          sumB = i16x8.add(aB, i16x8.sub(i16x8.sub(eB, rightB), i16x8.add(i16x8.add(e4B, e8B), e16B)));
+          rightB = i16x8.sub(i16x8.shr_s(eB, 1), e16B);
+          const belowA = i16x8.add(e4A, e16A);
+          sumA = i16x8.add(aA, i16x8.sub(i16x8.sub(eA, rightA), i16x8.add(i16x8.add(e8A, e16A), belowA)));
+          const belowB = i16x8.add(e4B, e16B);
+          sumB = i16x8.add(aB, i16x8.sub(i16x8.sub(eB, rightB), i16x8.add(i16x8.add(e8B, e16B), belowB)));
           aA = i16x8.add(bA, e16A);
           aB = i16x8.add(bB, e16B);
           bA = i16x8.add(cA, e8A);
           bB = i16x8.add(cB, e8B);
-          cA = e4A;
-          cB = e4B;
+          cA = belowA;
+          cB = belowB;
           v128.store64_lane(error - (3 * lagPx + 3) * 8, sumB, 1);
         }
       }
@@ -233,14 +243,15 @@ export function oneRow(row: i32, maskRow: i32): void {
       const dot = i16x8.gt_s(value, i16x8.add(threshold, i16x8.q15mulr_sat_s(asked, bias)));
       dots = i16x8.sub(i16x8.add(dots, dots), dot);
       const e = v128.andnot(i16x8.sub(value, v128.and(dot, cost)), special);
-      right = i16x8.shr_s(e, 1);
       const e4 = i16x8.shr_s(e, 2);
       const e8 = i16x8.shr_s(e, 3);
       const e16 = i16x8.shr_s(e, 4);
-      const sum = i16x8.add(a, i16x8.sub(i16x8.sub(e, right), i16x8.add(i16x8.add(e4, e8), e16)));
+      right = i16x8.sub(i16x8.shr_s(e, 1), e16);
+      const below = i16x8.add(e4, e16);
+      const sum = i16x8.add(a, i16x8.sub(i16x8.sub(e, right), i16x8.add(i16x8.add(e8, e16), below)));
       a = i16x8.add(b, e16);
       b = i16x8.add(c, e8);
-      c = e4;
+      c = below;
       v128.store64_lane(error - 3 * 8, sum, 0);
     }
     storeDots(output + <usize>(row * outputStride + (x >> 3)), swapBytes(dots), false);

@@ -129,14 +129,15 @@ export function eightGreyRows(row: i32, maskRow: i32, color: bool): void {
           const dot = i16x8.gt_s(value, i16x8.add(v128.load(t), i16x8.q15mulr_sat_s(asked, bias)));
           dots = i16x8.sub(i16x8.add(dots, dots), dot);
           const e = v128.andnot(i16x8.sub(value, v128.and(dot, cost)), special);
-          right = i16x8.shr_s(e, 1);
           const e4 = i16x8.shr_s(e, 2);
           const e8 = i16x8.shr_s(e, 3);
           const e16 = i16x8.shr_s(e, 4);
-          sum = i16x8.add(a, i16x8.sub(i16x8.sub(e, right), i16x8.add(i16x8.add(e4, e8), e16)));
+          right = i16x8.sub(i16x8.shr_s(e, 1), e16);
+          const below = i16x8.add(e4, e16);
+          sum = i16x8.add(a, i16x8.sub(i16x8.sub(e, right), i16x8.add(i16x8.add(e8, e16), below)));
           a = i16x8.add(b, e16);
           b = i16x8.add(c, e8);
-          c = e4;
+          c = below;
           storeError(error - behind, sum);
         }
       }
@@ -181,11 +182,13 @@ export function oneGreyRow(row: i32, maskRow: i32, color: bool): void {
       e = value - (dot ? full : 0);
     }
     dots = (dots << 1) | <u32>dot;
-    right = e >> 1;
-    const sum = a + e - right - (e >> 2) - (e >> 3) - (e >> 4);
-    a = b + (e >> 4);
+    const e16 = e >> 4;
+    right = (e >> 1) - e16;
+    const below = (e >> 2) + e16;
+    const sum = a + e - right - below - (e >> 3) - e16;
+    a = b + e16;
     b = c + (e >> 3);
-    c = e >> 2;
+    c = below;
     store<u64>(error - 3 * 8, <u64>(<u16>sum) << 48);
     if ((x & 15) == 15) storeDots(row, x - 15, dots);
   }

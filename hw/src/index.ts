@@ -1,4 +1,5 @@
 /** The print engine's side. It imports nothing of the project: an engine is another machine. */
+export { type InkLook, type InkLooks, plainPaper, type Scan, scanOf, type ScanOptions } from "./dot-gain.ts";
 export {
   EngineModel,
   type EngineModelOptions,

@@ -72,6 +72,7 @@ export class EngineDevice {
   #cancelWait: (() => void) | undefined;
   #working = false;
   #jobName = "";
+  #rowsFinal = 0;
   #starving = false;
   #starved = 0;
 
@@ -111,6 +112,11 @@ export class EngineDevice {
   /** What the host calls its last job. */
   get jobName(): string {
     return this.#jobName;
+  }
+
+  /** Rows of the side at work that no plane can add to any more. */
+  get rowsFinal(): number {
+    return this.#rowsFinal;
   }
 
   /** How often it stood with a sheet in the path and nothing to print, since the start. */
@@ -322,6 +328,7 @@ export class EngineDevice {
 
   #startSide(page: PageMessage): void {
     this.#page = page;
+    this.#rowsFinal = 0;
     this.#mechanically(() => {
       this.#model.startSide({ ...page, jobId: this.#status.jobKey, sheetNumber: page.sheet });
       this.#tell({ state: "processing", sheet: page.sheet, rowsPrinted: 0 });
@@ -337,6 +344,7 @@ export class EngineDevice {
     const endPx = band.yPx + band.rowsPx;
     this.#wait(this.#rowsMs(endPx), () => {
       const strideBytes = Math.ceil((this.#page?.widthPx ?? 0) / 8);
+      this.#rowsFinal = band.yPx;
       this.#mechanically(() => {
         this.#model.print({ yPx: band.yPx, rowsPx: band.rowsPx, strideBytes, planes: [band] });
         // Told with the next regular status: rows are many.

@@ -32,6 +32,8 @@ export interface EngineStats {
   readonly version: number | undefined;
   /** The host's words. */
   readonly jobName: string;
+  /** Rows of the side at work that no plane can add to any more. */
+  readonly rowsFinal: number;
   /** Times that it stood with a sheet in the path and nothing to print. */
   readonly starved: number;
   /** Frames that came whole, and pieces between zeros that were none. */
@@ -95,6 +97,7 @@ export class SimulatedEngine {
       hostIsThere: session !== undefined && !hostSilent,
       version: session?.version,
       jobName: this.#device.jobName,
+      rowsFinal: this.#device.rowsFinal,
       starved: this.#device.starved,
       frames: this.#frames,
       damagedFrames: this.#reader.damaged,

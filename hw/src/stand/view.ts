@@ -10,7 +10,7 @@ export interface SideView {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly previewFactor: number;
-  /** Rows that are on the paper. */
+  /** Rows that are on the paper with all their inks. */
   readonly rowsPrinted: number;
 }
 
@@ -72,7 +72,7 @@ export function viewOf(stand: EngineStand): StandView {
     line: { faults: forth.faults, forth: { ...forth.counts }, back: { ...back.counts } },
     sheets: [
       ...stand.sheets.map((kept) => sheetView(kept)),
-      ...(inPath ? [sheetView(inPath, status?.rowsPrinted ?? 0)] : []),
+      ...(inPath ? [sheetView(inPath, engine?.stats.rowsFinal ?? 0)] : []),
     ],
   };
 }

@@ -1,0 +1,281 @@
+import { readdir, readlink, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { Board, type InstallOptions } from "./board.ts";
+import { packBundle } from "./bundle.ts";
+import { type Disk, disk, diskError } from "./disk.ts";
+import { signKeySet } from "./keys.ts";
+import type { ManifestInput } from "./manifest.ts";
+import {
+  appManifest,
+  keySetBytes,
+  makeTree,
+  releaseKey,
+  rootKey,
+  tempFolder,
+  testKey,
+} from "./testing/bundles.ts";
+
+const here: InstallOptions = { board: "linux-test", channel: "stable" };
+
+async function bundleOf(folder: string, version: string, changes: Parameters<typeof appManifest>[1] = {}) {
+  const tree = join(folder, `tree-${version}`);
+  const manifest: ManifestInput = appManifest(version, changes);
+  await makeTree(tree, { "main.js": `console.log(${JSON.stringify(version)})`, "lib/a.txt": "a" });
+  const file = join(folder, `${version}-${Object.values(changes).join("")}.bundle`);
+  await packBundle({ folder: tree, manifest, privateKey: releaseKey, file, level: 1 });
+  return file;
+}
+
+/** A board that runs 1.0.0. */
+async function newBoard(folder: string, first?: string): Promise<Board> {
+  const board = new Board(join(folder, "board"));
+  await board.prepare(keySetBytes);
+  await board.install(first ?? (await bundleOf(folder, "1.0.0")), here);
+  await board.adopt();
+  return board;
+}
+
+const versionOf = async (board: Board): Promise<[string, boolean]> => {
+  const { slot, trial } = await board.next();
+  return [slot.manifest.version, trial];
+};
+
+describe("a board", () => {
+  test("tries a new version once, and keeps it when it is good", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    await board.install(await bundleOf(folder.path, "1.1.0"), here);
+    expect(await versionOf(board)).toEqual(["1.0.0", false]);
+    await board.askTrial();
+    expect(await versionOf(board)).toEqual(["1.1.0", true]);
+    await board.judge("good", "");
+    expect(await versionOf(board)).toEqual(["1.1.0", false]);
+    expect(await board.state()).toMatchObject({ starts: 3, last: { version: "1.1.0", outcome: "good" } });
+  });
+
+  test("goes back to the one before when a new version fails, and does not take it again unless asked", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const file = await bundleOf(folder.path, "1.1.0");
+    await board.install(file, here);
+    await board.askTrial();
+    await board.next();
+    await board.judge("failed", "it crashed");
+    expect(await versionOf(board)).toEqual(["1.0.0", false]);
+    await expect(board.install(file, here)).rejects.toThrow("failed here before: it crashed");
+    await board.install(file, { ...here, attempt: 2 });
+    await board.askTrial(2);
+    expect(await versionOf(board)).toEqual(["1.1.0", true]);
+    await board.judge("failed", "again");
+    await expect(board.install(file, { ...here, attempt: 2 })).rejects.toThrow("again");
+  });
+
+  test("goes back when the power went during the trial; after the third time it leaves the version alone", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const file = await bundleOf(folder.path, "1.1.0");
+    for (let i = 0; i < 3; i++) {
+      await board.install(file, here);
+      await board.askTrial();
+      expect(await versionOf(board)).toEqual(["1.1.0", true]);
+      expect(await versionOf(new Board(board.root))).toEqual(["1.0.0", false]);
+      expect((await board.state()).last?.outcome).toBe("interrupted");
+    }
+    await expect(board.install(file, here)).rejects.toThrow("lost its power");
+  });
+
+  test.each([
+    ["for another board", "1.1.0", { board: "linux-other" }, "is for linux-other"],
+    ["of another channel", "1.1.0", { channels: ["beta"] }, "not for the channel stable"],
+    ["of an earlier version: an old bundle played again", "0.9.0", {}, "nobody allowed a step back"],
+    ["of a version that comes before", "1.0.0-beta.1", {}, "nobody allowed"],
+    ["of the version that runs", "1.0.0", {}, "what runs already"],
+    ["of another program", "1.1.0", { name: "other" }, "another program"],
+  ])("refuses a bundle %s", async (_, version, changes, message) => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const file = await bundleOf(folder.path, version, changes);
+    await expect(board.install(file, here)).rejects.toThrow(message);
+    expect(await versionOf(board)).toEqual(["1.0.0", false]);
+  });
+
+  test("takes an earlier version when somebody allows it", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    await board.install(await bundleOf(folder.path, "0.9.0"), { ...here, allowDowngrade: true });
+    await board.askTrial();
+    expect(await versionOf(board)).toEqual(["0.9.0", true]);
+  });
+
+  test("keeps runtimes that its versions need, and no others", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const tree = join(folder.path, "node");
+    await makeTree(tree, { "bin/node": "#!/bin/sh\n" });
+    const file = join(folder.path, "runtime.bundle");
+    const { runtime: _, ...common } = appManifest("24.0.0") as Extract<ManifestInput, { kind: "app" }>;
+    const manifest: ManifestInput = { ...common, kind: "runtime", name: "node", main: "bin/node" };
+    const { payload } = await packBundle({ folder: tree, manifest, privateKey: releaseKey, file });
+    await board.install(file, here);
+    expect(await board.runtime(payload.sha256)).toBe(
+      join(board.root, "runtimes", payload.sha256, "bin/node"),
+    );
+    const needs = { runtime: { version: "24.0.0", sha256: payload.sha256 } };
+    await board.install(await bundleOf(folder.path, "1.1.0", needs), here);
+    await board.sweepRuntimes();
+    expect(await board.runtime(payload.sha256)).toBeDefined();
+    await board.install(await bundleOf(folder.path, "1.2.0"), here);
+    await board.sweepRuntimes();
+    expect(await readdir(join(board.root, "runtimes"))).toEqual([]);
+  });
+
+  test("starts the slot that is whole when the link to the current one is gone", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    await rm(join(board.root, "current"));
+    await writeFile(join(board.root, "state.json"), "noise");
+    expect(await versionOf(board)).toEqual(["1.0.0", false]);
+  });
+});
+
+describe("keys", () => {
+  const nextRelease = testKey("release-2");
+  const rotated = signKeySet({ number: 2, root: [rootKey], release: [nextRelease] }, [rootKey]);
+
+  test("a new key set takes the old release key's place, and is not undone by the old set", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const old = await bundleOf(folder.path, "1.1.0");
+    await board.rotateKeys(rotated);
+    await expect(board.install(old, here)).rejects.toThrow("not trusted");
+    await expect(board.rotateKeys(keySetBytes)).rejects.toThrow("out of date");
+    const file = join(folder.path, "new.bundle");
+    const manifest = appManifest("1.1.0");
+    await packBundle({ folder: join(folder.path, "tree-1.1.0"), manifest, privateKey: nextRelease, file });
+    await board.install(file, here);
+  });
+
+  test("root keys are replaced by a set that both the old and the new one sign", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const newRoot = testKey("root-2");
+    const set = { number: 2, root: [newRoot], release: [releaseKey] };
+    await expect(board.rotateKeys(signKeySet(set, [newRoot]))).rejects.toThrow("no root key that is trusted");
+    await expect(board.rotateKeys(signKeySet(set, [rootKey]))).rejects.toThrow("no root key of the key set");
+    await board.rotateKeys(signKeySet(set, [rootKey, newRoot]));
+    expect((await board.keys()).number).toBe(2);
+  });
+
+  test("a release key signs no key set", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const thief = testKey("thief");
+    const forged = signKeySet({ number: 2, root: [thief], release: [thief] }, [thief, releaseKey]);
+    await expect(board.rotateKeys(forged)).rejects.toMatchObject({ code: "update-invalid" });
+  });
+});
+
+/** Does so many steps, then none: the power is gone. */
+function failingAfter(steps: number, failure: () => Error): { disk: Disk; done: () => number } {
+  let done = 0;
+  const one =
+    <A extends unknown[]>(work: (...args: A) => Promise<void>) =>
+    async (...args: A): Promise<void> => {
+      if (done >= steps) throw diskError(failure());
+      done++;
+      await work(...args);
+    };
+  return {
+    done: () => done,
+    disk: {
+      makeFolder: one(disk.makeFolder),
+      writeFile: one(disk.writeFile),
+      link: one(disk.link),
+      rename: one(disk.rename),
+      unlink: one(disk.unlink),
+      removeTree: one(disk.removeTree),
+      syncFolder: one(disk.syncFolder),
+    },
+  };
+}
+
+describe("the power cut at every step of an update", () => {
+  test("leaves the old version or the new one, whole, and the update can be done again", async () => {
+    await using folder = await tempFolder();
+    const next = await bundleOf(folder.path, "1.1.0");
+    const first = await bundleOf(folder.path, "1.0.0");
+    const seen = new Set<string>();
+    for (let steps = 0, over = false; !over; steps++) {
+      const work = join(folder.path, String(steps));
+      await makeTree(work, {});
+      const { root } = await newBoard(work, first);
+      const { disk, done } = failingAfter(steps, () => new Error("the power is gone"));
+      const cut = new Board(root, disk);
+      try {
+        await cut.install(next, here);
+        await cut.askTrial();
+        await cut.next();
+        await cut.judge("good", "");
+        over = true;
+      } catch (error) {
+        expect(String(error)).toContain("the power is gone");
+        expect(done()).toBe(steps);
+      }
+      const [version, trial] = await versionOf(new Board(root));
+      expect(["1.0.0", "1.1.0"]).toContain(version);
+      seen.add(`${version}${trial ? " on trial" : ""}`);
+      // What starts has all of its files.
+      const target = join(root, "slots", (await new Board(root).current())!.name);
+      expect((await readdir(target, { recursive: true })).sort()).toEqual(["lib", "lib/a.txt", "main.js"]);
+      if (version === "1.0.0") {
+        const again = new Board(root);
+        await again.install(next, here);
+        await again.askTrial();
+        expect(await versionOf(again)).toEqual(["1.1.0", true]);
+      }
+      await rm(work, { recursive: true });
+    }
+    expect([...seen].sort()).toEqual(["1.0.0", "1.1.0", "1.1.0 on trial"]);
+  });
+});
+
+describe("a full disk at every step of an update", () => {
+  test("leaves the running version as it is, says why, and takes no space", async () => {
+    await using folder = await tempFolder();
+    const next = await bundleOf(folder.path, "1.1.0");
+    const { root } = await newBoard(folder.path);
+    for (let steps = 0; ; steps++) {
+      let full = false;
+      const { disk: writing } = failingAfter(steps, () =>
+        Object.assign(new Error("full"), { code: "ENOSPC" }),
+      );
+      const noSpace =
+        <A extends unknown[]>(work: (...args: A) => Promise<void>) =>
+        (...args: A): Promise<void> =>
+          work(...args).catch((error: unknown) => {
+            full = true;
+            throw error;
+          });
+      // Only what takes space can fail so.
+      const partly: Disk = {
+        ...disk,
+        makeFolder: noSpace(writing.makeFolder),
+        writeFile: noSpace(writing.writeFile),
+      };
+      const work = new Board(root, partly).install(next, here);
+      const code = await work.then(
+        () => "installed",
+        (error: { code: string }) => error.code,
+      );
+      expect(await versionOf(new Board(root))).toEqual(["1.0.0", false]);
+      if (!full) {
+        expect(code).toBe("installed");
+        return;
+      }
+      expect(code).toBe("disk-full");
+      expect(await readlink(join(root, "current"))).toBe("slots/a");
+      expect((await readdir(join(root, "slots"))).sort()).toEqual(["a", "a.json"]);
+    }
+  });
+});

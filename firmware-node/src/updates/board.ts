@@ -1,0 +1,277 @@
+/**
+ * A board's folder of versions, on its data partition:
+ *
+ *     slots/a, slots/b        two versions of the app, unpacked
+ *     slots/a.json, b.json    their manifests: a slot without one is not whole
+ *     current -> slots/a      what runs
+ *     trial -> slots/b        what is tried at the next start, once
+ *     runtimes/SHA256         Node, by the hash of its bundle's payload; SHA256.json its manifest
+ *     downloads/              bundles on their way
+ *     keys                    the key set (keys.ts)
+ *     state.json              what happened (state.ts)
+ *
+ * Whenever the power goes, what `current` says is whole and is started next: a slot is emptied only while it is not current, and
+ * links and manifests take their places by renames, each on the disk before the next step begins.
+ */
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { PlatenError } from "@platen/proto";
+import { type Bundle, unpackBundle, verifyBundle } from "./bundle.ts";
+import {
+  type Disk,
+  disk as realDisk,
+  exists,
+  readFileIfAny,
+  readLinkIfAny,
+  replaceFile,
+  replaceLink,
+} from "./disk.ts";
+import { type KeySet, openKeySet } from "./keys.ts";
+import { type AppManifest, encodeManifest, type Manifest, parseManifest } from "./manifest.ts";
+import { judged, readState, type SlotName, type State, type Verdict, writeState } from "./state.ts";
+import { compareVersions } from "./versions.ts";
+
+export interface Slot {
+  readonly name: SlotName;
+  readonly folder: string;
+  readonly manifest: AppManifest;
+}
+
+/** What is started. */
+export interface Start {
+  readonly slot: Slot;
+  readonly trial: boolean;
+}
+
+export interface InstallOptions {
+  /** What this board is; a bundle for another is refused. */
+  readonly board: string;
+  /** Where the board takes its updates; undefined: a person brings the bundle, and knows. */
+  readonly channel: string | undefined;
+  /** The version may be an earlier one than runs: somebody who may say so did. */
+  readonly allowDowngrade?: boolean;
+  /** Which attempt this is: a version that failed is tried again only at a later one. Default 1. */
+  readonly attempt?: number;
+  readonly signal?: AbortSignal;
+}
+
+const refused = (why: string): PlatenError => new PlatenError("update-refused", why);
+
+export class Board {
+  readonly root: string;
+  readonly #disk: Disk;
+
+  constructor(root: string, disk: Disk = realDisk) {
+    this.root = root;
+    this.#disk = disk;
+  }
+
+  #path(...inner: string[]): string {
+    return join(this.root, ...inner);
+  }
+
+  /** Makes the folder's own folders, and takes the key set that the image brings unless a later one is there. */
+  async prepare(imageKeys?: Uint8Array): Promise<void> {
+    for (const folder of ["", "slots", "runtimes", "downloads"]) {
+      if (!(await exists(this.#path(folder)))) await this.#disk.makeFolder(this.#path(folder));
+    }
+    if (imageKeys && !(await exists(this.#path("keys")))) {
+      openKeySet(imageKeys);
+      await replaceFile(this.#disk, this.#path("keys"), imageKeys);
+    }
+    await this.#disk.syncFolder(this.root);
+  }
+
+  /** Throws `configuration` when the board has no key set, or a damaged one. */
+  async keys(): Promise<KeySet> {
+    const bytes = await readFileIfAny(this.#path("keys"));
+    if (!bytes) throw new PlatenError("configuration", "the board has no keys to check updates with");
+    return openKeySet(bytes);
+  }
+
+  /** Trusts another key set from now on, if the present one vouches for it. Throws `update-invalid`. */
+  async rotateKeys(bytes: Uint8Array): Promise<KeySet> {
+    const present = await this.keys();
+    const next = openKeySet(bytes, present);
+    if (next !== present) await replaceFile(this.#disk, this.#path("keys"), bytes);
+    return next;
+  }
+
+  state(): Promise<State> {
+    return readState(this.#path("state.json"));
+  }
+
+  async #slot(name: SlotName): Promise<Slot | undefined> {
+    const bytes = await readFileIfAny(this.#path("slots", `${name}.json`));
+    const folder = this.#path("slots", name);
+    try {
+      const manifest = bytes && parseManifest(bytes);
+      return manifest?.kind === "app" && (await exists(join(folder, manifest.main)))
+        ? { name, folder, manifest }
+        : undefined;
+    } catch {
+      // Written by nobody's doing: as good as empty.
+      return undefined;
+    }
+  }
+
+  /** The slot that a link names, if it is whole. */
+  async #linked(link: "current" | "trial"): Promise<Slot | undefined> {
+    const target = await readLinkIfAny(this.#path(link));
+    return target === "slots/a" || target === "slots/b"
+      ? this.#slot(basename(target) as SlotName)
+      : undefined;
+  }
+
+  current(): Promise<Slot | undefined> {
+    return this.#linked("current");
+  }
+
+  /** Why the bundle may not be installed here; resolves when it may. Throws `update-refused`. */
+  async #admit({ manifest }: Bundle, options: InstallOptions): Promise<void> {
+    const { board, channel, allowDowngrade = false, attempt = 1 } = options;
+    const { name, version, channels, payload } = manifest;
+    const called = `${name} ${version}`;
+    if (manifest.board !== board) throw refused(`${called} is for ${manifest.board}, and this is ${board}`);
+    if (channel !== undefined && !channels.includes(channel)) {
+      throw refused(`${called} is not for the channel ${channel}`);
+    }
+    if (manifest.kind === "runtime") return;
+    const running = (await this.current())?.manifest;
+    const order = running ? compareVersions(version, running.version) : 1;
+    if (running && running.name !== name) throw refused(`${called} is another program than ${running.name}`);
+    if (order === 0) throw refused(`${called} is what runs already`);
+    if (order < 0 && !allowDowngrade) {
+      throw refused(`${called} is older than ${running!.version}, and nobody allowed a step back`);
+    }
+    const { failed } = await this.state();
+    const failure = failed[payload.sha256];
+    if (failure && failure.attempt >= attempt)
+      throw refused(`${called} failed here before: ${failure.reason}`);
+  }
+
+  /**
+   * Checks a bundle and unpacks it where nothing runs: an app into the slot that is not current, a runtime beside the others.
+   * Nothing is started by this. Throws `update-invalid`, `update-refused`, `disk-full`, and leaves what runs as it is.
+   */
+  async install(file: string, options: InstallOptions): Promise<Manifest> {
+    const bundle = await verifyBundle(file, await this.keys(), options.signal);
+    await this.#admit(bundle, options);
+    const { manifest } = bundle;
+    if (manifest.kind === "runtime") {
+      if (await this.runtime(manifest.payload.sha256)) return manifest;
+      await this.#unpack(file, bundle, "runtimes", manifest.payload.sha256, options.signal);
+      return manifest;
+    }
+    const other = (await this.current())?.name === "a" ? "b" : "a";
+    const there = await this.#slot(other);
+    if (there?.manifest.payload.sha256 === manifest.payload.sha256) return manifest;
+    await this.#withdrawTrial();
+    await this.#unpack(file, bundle, "slots", other, options.signal);
+    return manifest;
+  }
+
+  async #unpack(
+    file: string,
+    bundle: Bundle,
+    place: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const folder = this.#path(place, name);
+    const clear = async () => {
+      await this.#disk.removeTree(`${folder}.json`);
+      await this.#disk.syncFolder(this.#path(place));
+      await this.#disk.removeTree(folder);
+    };
+    await clear();
+    try {
+      await unpackBundle(file, bundle, folder, { disk: this.#disk, ...(signal && { signal }) });
+      await this.#disk.syncFolder(this.#path(place));
+      await replaceFile(this.#disk, `${folder}.json`, encodeManifest(bundle.manifest));
+    } catch (error) {
+      // What came of it only takes space; the reason matters more than a second failure.
+      await clear().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #withdrawTrial(): Promise<void> {
+    if (!(await exists(this.#path("trial")))) return;
+    await this.#disk.unlink(this.#path("trial"));
+    await this.#disk.syncFolder(this.root);
+  }
+
+  /** What Node of the runtimes with that hash is; undefined when it is not there. */
+  async runtime(sha256: string): Promise<string | undefined> {
+    const bytes = await readFileIfAny(this.#path("runtimes", `${sha256}.json`));
+    return bytes && this.#path("runtimes", sha256, parseManifest(bytes).main);
+  }
+
+  /** Runtimes that neither slot needs are removed. */
+  async sweepRuntimes(): Promise<void> {
+    const slots = [await this.#slot("a"), await this.#slot("b")];
+    const needed = new Set(slots.map((slot) => slot?.manifest.runtime.sha256));
+    for (const name of await readdir(this.#path("runtimes"))) {
+      if (!needed.has(name.replace(/\.json(\.part)?$/, ""))) {
+        await this.#disk.removeTree(this.#path("runtimes", name));
+      }
+    }
+  }
+
+  /** The app installed last is tried at the next start, once. Throws `update-refused` when there is none. */
+  async askTrial(attempt = 1): Promise<void> {
+    const other = (await this.current())?.name === "a" ? "b" : "a";
+    if (!(await this.#slot(other))) throw refused("there is no other version to try");
+    await this.#remember({ ...(await this.state()), asked: attempt });
+    await replaceLink(this.#disk, this.#path("trial"), `slots/${other}`);
+  }
+
+  /** The first version of a new board: nothing runs that a trial could fall back to. */
+  async adopt(): Promise<void> {
+    if (await this.current()) throw refused("a version runs already: it is replaced by a trial");
+    if (!(await this.#slot("a"))) throw refused("there is no version to start with");
+    await replaceLink(this.#disk, this.#path("current"), "slots/a");
+  }
+
+  #remember(state: State): Promise<void> {
+    return writeState(this.#disk, this.#path("state.json"), state);
+  }
+
+  /**
+   * What to start now. A trial is taken off the board before it begins: whatever becomes of it, the next start is of `current`
+   * again unless `judge` says otherwise. Throws `configuration` when the board has no version that is whole.
+   */
+  async next(): Promise<Start> {
+    const state = await this.state();
+    const trial = await this.#linked("trial");
+    if (trial) {
+      const { name: slot, manifest } = trial;
+      const { asked: attempt = 1, ...rest } = state;
+      const trying = { slot, version: manifest.version, sha256: manifest.payload.sha256, attempt };
+      await this.#remember({ ...rest, starts: state.starts + 1, trying });
+      await this.#withdrawTrial();
+      return { slot: trial, trial: true };
+    }
+    const current = await this.current();
+    if (state.trying && current?.name === state.trying.slot) await this.judge("good", "");
+    else if (state.trying) {
+      await this.judge("interrupted", "the board lost its power or was restarted during the trial");
+    }
+    const slot = current ?? (await this.#slot("a")) ?? (await this.#slot("b"));
+    if (!slot) throw new PlatenError("configuration", `${this.root} holds no version to start`);
+    const known = await this.state();
+    await this.#remember({ ...known, starts: known.starts + 1 });
+    return { slot, trial: false };
+  }
+
+  /** Ends the trial under way: a good version becomes current, any other is not started again. */
+  async judge(outcome: Verdict["outcome"], reason: string): Promise<void> {
+    const state = await this.state();
+    if (!state.trying) return;
+    if (outcome === "good") {
+      await replaceLink(this.#disk, this.#path("current"), `slots/${state.trying.slot}`);
+    }
+    await this.#remember(judged(state, outcome, reason));
+  }
+}

@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Board } from "./board.ts";
+import { packBundle } from "./bundle.ts";
+import { launch } from "./launcher.ts";
+import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder } from "./testing/bundles.ts";
+
+const say = (message: object) => `process.send(${JSON.stringify(message)});`;
+const alive = say({ platen: "alive" });
+const missing = (...checks: string[]) => say({ platen: "health", missing: checks });
+const stay = "setInterval(() => {}, 1000);";
+/** Waits for the launcher's word to end, and ends as told. */
+const good = `${alive} ${missing()} ${stay} process.on("SIGTERM", () => process.exit(0));`;
+
+const here = { board: "linux-test", channel: undefined };
+
+/** A board that runs 1.0.0, a good app, and is about to try 1.1.0, which does what `main` says. */
+async function trialOf(folder: string, main: string, runtimeVersion = process.versions.node): Promise<Board> {
+  const board = new Board(join(folder, "board"));
+  await board.prepare(keySetBytes);
+  for (const [version, text] of [
+    ["1.0.0", good],
+    ["1.1.0", main],
+  ] as const) {
+    const tree = join(folder, version);
+    await makeTree(tree, { "main.js": text });
+    const file = `${tree}.bundle`;
+    const node = version === "1.0.0" ? process.versions.node : runtimeVersion;
+    const manifest = appManifest(version, { runtime: { version: node, sha256: "0".repeat(64) } });
+    await packBundle({ folder: tree, manifest, privateKey: releaseKey, file, level: 1 });
+    await board.install(file, here);
+    if (version === "1.0.0") await board.adopt();
+  }
+  await board.askTrial();
+  return board;
+}
+
+/** Runs the launcher until it has said something that matches. Resolves to all that it said. */
+async function launchUntil(board: Board, wanted: RegExp, limits: { trial?: number; silence?: number } = {}) {
+  const stop = new AbortController();
+  const lines: string[] = [];
+  await launch(
+    {
+      board,
+      args: [],
+      node: process.execPath,
+      env: { PATH: "" },
+      trialLimitMs: limits.trial ?? 60_000,
+      silenceLimitMs: limits.silence ?? 60_000,
+      stopLimitMs: 5000,
+      restartDelayMs: 10,
+      log: (line) => {
+        lines.push(line);
+        if (wanted.test(line)) stop.abort();
+      },
+    },
+    stop.signal,
+  );
+  return lines;
+}
+
+test("a version that is healthy stays", async () => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, good);
+  expect(await launchUntil(board, /stays/)).toEqual([
+    "trying version 1.1.0",
+    "version 1.1.0 is healthy and stays",
+  ]);
+  expect((await board.current())?.manifest.version).toBe("1.1.0");
+});
+
+test.each([
+  ["that cannot even be read", "this is no JavaScript", "ended with code 1"],
+  ["that crashes at its start", "throw new Error('no')", "ended with code 1"],
+  ["that ends without a word", `${alive}`, "ended with code 0"],
+  ["that is killed", `${alive} process.kill(process.pid, "SIGKILL");`, "was ended by SIGKILL"],
+])("a version %s makes room for the one before, and it is said why", async (_, main, reason) => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, main);
+  const lines = await launchUntil(board, /starting version 1.0.0/);
+  expect(lines).toEqual([
+    "trying version 1.1.0",
+    `version 1.1.0 ${reason}: back to the one before`,
+    "starting version 1.0.0",
+  ]);
+  expect((await board.state()).last).toEqual({
+    version: "1.1.0",
+    outcome: "failed",
+    reason: `version 1.1.0 ${reason}`,
+  });
+});
+
+test("a version that hangs is ended, though it does not want to be", async () => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, `${alive} process.on("SIGTERM", () => {}); for (;;);`);
+  const lines = await launchUntil(board, /starting version 1.0.0/, { silence: 1000 });
+  expect(lines[1]).toContain("hung: nothing was heard of it for 1 s");
+  expect((await board.state()).last?.outcome).toBe("failed");
+});
+
+test("a version that lives but cannot print is not kept", async () => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, `${alive} ${missing("backend", "pattern")} ${stay}`);
+  const lines = await launchUntil(board, /starting version 1.0.0/, { trial: 1500 });
+  expect(lines[1]).toContain("was not healthy after 1.5 s: no backend, no pattern");
+  expect((await board.state()).last?.outcome).toBe("failed");
+});
+
+test("a version is not blamed for a backend that cannot be reached: it may be tried again", async () => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, `${alive} ${missing("backend")} ${stay}`);
+  await launchUntil(board, /starting version 1.0.0/, { trial: 1500 });
+  expect((await board.state()).last?.outcome).toBe("interrupted");
+});
+
+test("a version whose runtime the board does not have is not started", async () => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, good, "99.0.0");
+  const lines = await launchUntil(board, /starting version 1.0.0/);
+  expect(lines[1]).toContain("needs Node 99.0.0");
+});
+
+test("an app that asks for it is started again: the version that it installed is tried", async () => {
+  await using folder = await tempFolder();
+  // Kept at its first start, asks at its second.
+  const asks = `${alive} if (process.env.PLATEN_TRIAL) { ${missing()} } process.exitCode = 75;`;
+  const board = await trialOf(folder.path, asks);
+  const lines = await launchUntil(board, /starting version/);
+  expect(lines).toEqual([
+    "trying version 1.1.0",
+    "version 1.1.0 is healthy and stays",
+    "starting version 1.1.0",
+  ]);
+});

@@ -10,6 +10,7 @@ import {
   toPlatenError,
 } from "@platen/proto";
 import { Command, CommanderError, Option } from "commander";
+import { addCalibrate } from "./calibration/command.ts";
 import { type PrinterConfig, parsePrinterConfig, printerConfigSchema } from "./config.ts";
 import type { PrinterEvent } from "./start.ts";
 import { version } from "./version.ts";
@@ -195,8 +196,10 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--json", "one JSON object a line on standard output")
     .option("--list-ports", "say which serial ports there are, and end")
     .addHelpText("after", help)
+    .enablePositionalOptions()
     .exitOverride()
     .action(work);
+  addCalibrate(command);
   for (const { flag, isSwitch, description } of fields) {
     command.addOption(new Option(isSwitch ? `--${flag}` : `--${flag} <value>`, description));
   }

@@ -1,17 +1,22 @@
 /**
- * Four rows of four planes at once, src/pixels/shiau-fan.ts to the bit. One vector holds two rows × four planes, two vectors
- * the four rows; each row follows five pixels behind the one above, so that the error from above comes out of registers and
- * only the last row's is stored. Error of a row for the row below:
+ * Four rows of four planes at once, src/pixels/shiau-fan.ts to the bit. One vector holds two rows × four planes, two vectors (A
+ * and B) the four rows; each row follows four pixels behind the one above, so that the error from above comes out of registers
+ * and only the last row's is stored. Error of a row for the row below:
  *
  *     a, b, c   what has come together for the pixels three, two and one left of below
- *     sum       done with this step: for the pixel three left of below
- *     late      `sum` of the step before, which the row below takes up
+ *     sum       done with this step: for the pixel three left of below, which the row below takes up in the next step
+ *     carry     what has come to the next pixel from the left and from above
  */
-import { convertBlock, fillWhite, hasSpecial, isWhite, notWhite } from "./convert";
+import { convertRow, ditherLine, entriesOf, hasSpecial, notWhite, pixelOf } from "./convert";
 import {
-  biases, blockFlags, blockPx, chunkPx, coverageA, coverageB, errors, full, input, inputStride, lagPx, maskSide,
-  noInk, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlocks, widthPx,
+  biases, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, fullBits, lagPx, maskSide, output, outputStride,
+  planeStride, rowThresholds, thresholds, whiteInks, widthPx,
 } from "./layout";
+
+/** How far behind the error that comes the last row's error leaves. */
+const behind: usize = (3 * lagPx + 3) * 8;
+/** From the entry of a row's pixel to that of the row below which is worked in the same step. */
+const nextRow: usize = entriesStride;
 
 /** Thresholds of four rows from mask row `maskRow` on, 32 bytes a step, each row shifted by its lag. */
 function gatherThresholds(maskRow: i32): void {
@@ -24,40 +29,14 @@ function gatherThresholds(maskRow: i32): void {
   }
 }
 
-/** Where the coverage of pixel 0 of a row of the chunk lies. */
-@inline function coverageOf(row: i32): usize {
-  return (row < 2 ? coverageA : coverageB) + <usize>(row * lagPx * 16 + (row & 1) * 8);
-}
-
-/**
- * Converts a chunk of a row and adds to the flags of its blocks; blocks beyond the page are white. A block that is white and
- * whose coverage is white from the chunk before needs no work: most of a page of text.
- */
-function convertRow(row: i32, from: usize, blocks: i32, blocksOnPage: i32): void {
-  let to = coverageOf(row);
-  let flags = blockFlags;
-  let white = whiteBlocks + <usize>(row * 64);
-  for (let block = 0; block < blocks; block++, to += 256, from += 48, flags++, white++) {
-    if (block < blocksOnPage && !isWhite(from)) {
-      store<u8>(flags, load<u8>(flags) | notWhite | convertBlock(from, to));
-      store<u8>(white, 0);
-    } else {
-      store<u8>(flags, load<u8>(flags) | hasSpecial);
-      if (load<u8>(white)) continue;
-      fillWhite(to);
-      store<u8>(white, 1);
-    }
-  }
-}
-
 @inline function swapBytes(v: v128): v128 {
-  return v128.shuffle<u8>(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  return v128.or(i16x8.shl(v, 8), i16x8.shr_u(v, 8));
 }
 
-/** Dots of the four planes of one row, 16 pixels, from lanes `first` on. */
-@inline function storeDots(to: usize, dots: v128, high: bool): void {
+/** Dots of the four planes of one row, 16 pixels, from the lower or the upper lanes. */
+@inline function storeDots(to: usize, dots: v128, upper: bool): void {
   const plane = <usize>planeStride;
-  if (high) {
+  if (upper) {
     v128.store16_lane(to, dots, 4);
     v128.store16_lane(to + plane, dots, 5);
     v128.store16_lane(to + plane * 2, dots, 6);
@@ -70,18 +49,27 @@ function convertRow(row: i32, from: usize, blocks: i32, blocksOnPage: i32): void
   }
 }
 
-/** Rows `row` to `row` + 3 of the input; `maskRow` is the first one's place in the mask. */
-export function fourRows(row: i32, maskRow: i32): void {
+/** Coverage of a pixel of two rows. */
+@inline function asked(upper: u32, lower: u32): v128 {
+  return v128.load64_lane(lower, v128.load64_zero(upper), 1);
+}
+
+/** Whether value lies above the threshold. */
+@inline function isDot(value: v128, asked: v128, threshold: v128, bias: v128): v128 {
+  return i16x8.gt_s(value, i16x8.add(threshold, i16x8.relaxed_q15mulr_s(asked, bias)));
+}
+
+/** Rows `row` to `row` + 3 of the input; `maskRow` is the first one's place in the mask. Returns planes with dots, see `colorRows`. */
+export function fourRows(row: i32, maskRow: i32): i32 {
   gatherThresholds(maskRow);
-  memory.fill(whiteBlocks, 0, 4 * 64);
   const zero = i64x2(0, 0);
-  const cost = i16x8.splat(<i16>full);
-  const rightCost = i16x8.splat(<i16>((full / 16) * 7));
+  const limit = i16x8.splat(<i16>(full + 1));
   const bias = v128.load(biases);
-  let aA = zero, bA = zero, cA = zero, sumA = zero, lateA = zero, rightA = zero, dotsA = zero, beforeA = zero;
-  let aB = zero, bB = zero, cB = zero, sumB = zero, lateB = zero, rightB = zero, dotsB = zero, beforeB = zero;
+  let aA = zero, bA = zero, cA = zero, carryA = zero, beforeA = zero;
+  let aB = zero, bB = zero, cB = zero, carryB = zero, beforeB = zero;
+  let anyDots = zero;
   for (let lagging = 1; lagging < 4; lagging++) {
-    for (let x = 1; x <= lagging * lagPx; x++) store<i64>(coverageOf(lagging) - <usize>(x * 16), noInk);
+    for (let x = 1; x <= lagging * lagPx; x++) store<u32>(entriesOf(lagging) - <usize>(x * 4), whiteInks);
   }
   // A row that lags touches the block before, too. Left of the page is white.
   let flagsBefore = hasSpecial;
@@ -89,124 +77,119 @@ export function fourRows(row: i32, maskRow: i32): void {
   const end = widthPx + blockPx;
   for (let chunk = 0; chunk < end; chunk += chunkPx) {
     const blocks = min(chunkPx, end - chunk) / blockPx;
-    const blocksOnPage = min(blocks, (widthPx - chunk) / blockPx);
     memory.fill(blockFlags, 0, blocks);
     for (let r = 0; r < 4; r++) {
-      convertRow(r, input + <usize>((row + r) * inputStride + chunk * 3), blocks, blocksOnPage);
+      convertRow(pixelOf(row + r, chunk), entriesOf(r), ditherLine(maskRow + r), blocks, (widthPx - chunk) / blockPx);
     }
     for (let block = 0; block < blocks; block++) {
       const x = chunk + block * blockPx;
       const flagsHere: i32 = load<u8>(blockFlags + <usize>block);
       const flags = flagsBefore | flagsHere;
       flagsBefore = flagsHere;
-      let pA = coverageA + <usize>(block * 256);
-      let pB = coverageB + <usize>(block * 256);
+      let entry = entries + <usize>(block * blockPx * 4);
       let t = rowThresholds + <usize>((x & (maskSide - 1)) * 32);
-      let error = errors + <usize>(x * 8);
-      const last = error + blockPx * 8;
+      let below = errors + <usize>(x * 8) - behind;
+      let dotsA = zero;
+      let dotsB = zero;
       if ((flags & notWhite) == 0) {
         // All white: no dot, no error but what the pixels before have sent below.
-        const behind = error - (3 * lagPx + 3) * 8;
-        v128.store64_lane(behind, aB, 1);
-        v128.store64_lane(behind, bB, 1, 8);
-        v128.store64_lane(behind, cB, 1, 16);
-        store<i64>(behind, 0, 24);
-        for (let i = 32; i < blockPx * 8; i += 16) v128.store(behind + <usize>i, zero);
-        aA = bA = cA = sumA = lateA = rightA = dotsA = zero;
-        aB = bB = cB = sumB = lateB = rightB = dotsB = zero;
-      } else if ((flags & hasSpecial) == 0) {
-        for (; error < last; error += 8, pA += 16, pB += 16, t += 32) {
-          const aboveA = v128.load64_lane(error, v128.shuffle<u64>(lateA, lateA, 0, 0), 0);
-          const aboveB = v128.shuffle<u64>(lateA, lateB, 1, 2);
-          lateA = sumA;
-          lateB = sumB;
-          const askedA = v128.load(pA);
-          const askedB = v128.load(pB);
-          const valueA = i16x8.add(i16x8.add(askedA, aboveA), rightA);
-          const valueB = i16x8.add(i16x8.add(askedB, aboveB), rightB);
-          const dotA = i16x8.gt_s(valueA, i16x8.add(v128.load(t), i16x8.q15mulr_sat_s(askedA, bias)));
-          const dotB = i16x8.gt_s(valueB, i16x8.add(v128.load(t, 16), i16x8.q15mulr_sat_s(askedB, bias)));
-          dotsA = i16x8.sub(i16x8.add(dotsA, dotsA), dotA);
-          dotsB = i16x8.sub(i16x8.add(dotsB, dotsB), dotB);
-          rightA = i16x8.sub(
-            i16x8.sub(i16x8.shr_s(valueA, 1), i16x8.shr_s(valueA, 4)),
-            v128.and(dotA, rightCost),
-          );
-          rightB = i16x8.sub(
-            i16x8.sub(i16x8.shr_s(valueB, 1), i16x8.shr_s(valueB, 4)),
-            v128.and(dotB, rightCost),
-          );
-          const eA = i16x8.sub(valueA, v128.and(dotA, cost));
-          const eB = i16x8.sub(valueB, v128.and(dotB, cost));
-          const e4A = i16x8.shr_s(eA, 2);
-          const e4B = i16x8.shr_s(eB, 2);
-          const e8A = i16x8.shr_s(eA, 3);
-          const e8B = i16x8.shr_s(eB, 3);
-          const e16A = i16x8.shr_s(eA, 4);
-          const e16B = i16x8.shr_s(eB, 4);
-          const belowA = i16x8.add(e4A, e16A);
-          sumA = i16x8.add(aA, i16x8.sub(i16x8.sub(eA, rightA), i16x8.add(i16x8.add(e8A, e16A), belowA)));
-          const belowB = i16x8.add(e4B, e16B);
-          sumB = i16x8.add(aB, i16x8.sub(i16x8.sub(eB, rightB), i16x8.add(i16x8.add(e8B, e16B), belowB)));
-          aA = i16x8.add(bA, e16A);
-          aB = i16x8.add(bB, e16B);
-          bA = i16x8.add(cA, e8A);
-          bB = i16x8.add(cB, e8B);
-          cA = belowA;
-          cB = belowB;
-          v128.store64_lane(error - (3 * lagPx + 3) * 8, sumB, 1);
-        }
+        v128.store64_lane(below, aB, 1);
+        v128.store64_lane(below, bB, 1, 8);
+        v128.store64_lane(below, cB, 1, 16);
+        store<i64>(below, 0, 24);
+        for (let i: usize = 32; i < 128; i += 16) v128.store(below + i, zero);
+        aA = bA = cA = carryA = zero;
+        aB = bB = cB = carryB = zero;
       } else {
-        // The same with pixels among them that take no error and have none.
-        for (; error < last; error += 8, pA += 16, pB += 16, t += 32) {
-          const aboveA = v128.load64_lane(error, v128.shuffle<u64>(lateA, lateA, 0, 0), 0);
-          const aboveB = v128.shuffle<u64>(lateA, lateB, 1, 2);
-          lateA = sumA;
-          lateB = sumB;
-          const askedA = v128.load(pA);
-          const askedB = v128.load(pB);
-          const specialA = i16x8.gt_u(askedA, cost);
-          const specialB = i16x8.gt_u(askedB, cost);
-          const valueA = i16x8.add(askedA, v128.andnot(i16x8.add(aboveA, rightA), specialA));
-          const valueB = i16x8.add(askedB, v128.andnot(i16x8.add(aboveB, rightB), specialB));
-          const dotA = i16x8.gt_s(valueA, i16x8.add(v128.load(t), i16x8.q15mulr_sat_s(askedA, bias)));
-          const dotB = i16x8.gt_s(valueB, i16x8.add(v128.load(t, 16), i16x8.q15mulr_sat_s(askedB, bias)));
-          dotsA = i16x8.sub(i16x8.add(dotsA, dotsA), dotA);
-          dotsB = i16x8.sub(i16x8.add(dotsB, dotsB), dotB);
-          const eA = v128.andnot(i16x8.sub(valueA, v128.and(dotA, cost)), specialA);
-          const eB = v128.andnot(i16x8.sub(valueB, v128.and(dotB, cost)), specialB);
-          const e4A = i16x8.shr_s(eA, 2);
-          const e4B = i16x8.shr_s(eB, 2);
-          const e8A = i16x8.shr_s(eA, 3);
-          const e8B = i16x8.shr_s(eB, 3);
-          const e16A = i16x8.shr_s(eA, 4);
-          rightA = i16x8.sub(i16x8.shr_s(eA, 1), e16A);
-          const e16B = i16x8.shr_s(eB, 4);
-          rightB = i16x8.sub(i16x8.shr_s(eB, 1), e16B);
-          const belowA = i16x8.add(e4A, e16A);
-          sumA = i16x8.add(aA, i16x8.sub(i16x8.sub(eA, rightA), i16x8.add(i16x8.add(e8A, e16A), belowA)));
-          const belowB = i16x8.add(e4B, e16B);
-          sumB = i16x8.add(aB, i16x8.sub(i16x8.sub(eB, rightB), i16x8.add(i16x8.add(e8B, e16B), belowB)));
-          aA = i16x8.add(bA, e16A);
-          aB = i16x8.add(bB, e16B);
-          bA = i16x8.add(cA, e8A);
-          bB = i16x8.add(cB, e8B);
-          cA = belowA;
-          cB = belowB;
-          v128.store64_lane(error - (3 * lagPx + 3) * 8, sumB, 1);
+        let dots = zero;
+        for (let half = 0; half < 2; half++) {
+          const last = below + 64;
+          dotsA = dots;
+          if ((flags & hasSpecial) == 0) {
+            for (; below < last; below += 8, entry += 4, t += 32) {
+              const askedA = asked(load<u32>(entry), load<u32>(entry, nextRow));
+              const valueA = i16x8.add(i16x8.add(carryA, v128.load64_zero(below, behind)), askedA);
+              const dotA = isDot(valueA, askedA, v128.load(t), bias);
+              const eA = i16x8.add(valueA, i16x8.shl(dotA, fullBits));
+              const e2A = i16x8.shr_s(eA, 1);
+              const e4A = i16x8.shr_s(eA, 2);
+              const e8A = i16x8.shr_s(eA, 3);
+              const e16A = i16x8.shr_s(eA, 4);
+              const sumA = i16x8.add(i16x8.sub(aA, i16x8.add(e4A, e8A)), i16x8.sub(i16x8.sub(eA, e2A), e16A));
+              carryA = i16x8.add(i16x8.sub(e2A, e16A), v128.shuffle<u64>(zero, sumA, 0, 2));
+              aA = i16x8.add(bA, e16A);
+              bA = i16x8.add(cA, e8A);
+              cA = i16x8.add(e4A, e16A);
+              const askedB = asked(load<u32>(entry, nextRow * 2), load<u32>(entry, nextRow * 3));
+              const valueB = i16x8.add(carryB, askedB);
+              const dotB = isDot(valueB, askedB, v128.load(t, 16), bias);
+              const eB = i16x8.add(valueB, i16x8.shl(dotB, fullBits));
+              const e2B = i16x8.shr_s(eB, 1);
+              const e4B = i16x8.shr_s(eB, 2);
+              const e8B = i16x8.shr_s(eB, 3);
+              const e16B = i16x8.shr_s(eB, 4);
+              const sumB = i16x8.add(i16x8.sub(aB, i16x8.add(e4B, e8B)), i16x8.sub(i16x8.sub(eB, e2B), e16B));
+              carryB = i16x8.add(i16x8.sub(e2B, e16B), v128.shuffle<u64>(sumA, sumB, 1, 2));
+              aB = i16x8.add(bB, e16B);
+              bB = i16x8.add(cB, e8B);
+              cB = i16x8.add(e4B, e16B);
+              v128.store64_lane(below, sumB, 1);
+              dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+            }
+          } else {
+            // The same with pixels among them that take no error and have none.
+            for (; below < last; below += 8, entry += 4, t += 32) {
+              const askedA = asked(load<u32>(entry), load<u32>(entry, nextRow));
+              const specialA = i16x8.ge_u(askedA, limit);
+              const comeA = i16x8.add(carryA, v128.load64_zero(below, behind));
+              const valueA = i16x8.add(v128.andnot(comeA, specialA), askedA);
+              const dotA = isDot(valueA, askedA, v128.load(t), bias);
+              const eA = v128.andnot(i16x8.add(valueA, i16x8.shl(dotA, fullBits)), specialA);
+              const e2A = i16x8.shr_s(eA, 1);
+              const e4A = i16x8.shr_s(eA, 2);
+              const e8A = i16x8.shr_s(eA, 3);
+              const e16A = i16x8.shr_s(eA, 4);
+              const sumA = i16x8.add(i16x8.sub(aA, i16x8.add(e4A, e8A)), i16x8.sub(i16x8.sub(eA, e2A), e16A));
+              carryA = i16x8.add(i16x8.sub(e2A, e16A), v128.shuffle<u64>(zero, sumA, 0, 2));
+              aA = i16x8.add(bA, e16A);
+              bA = i16x8.add(cA, e8A);
+              cA = i16x8.add(e4A, e16A);
+              const askedB = asked(load<u32>(entry, nextRow * 2), load<u32>(entry, nextRow * 3));
+              const specialB = i16x8.ge_u(askedB, limit);
+              const valueB = i16x8.add(v128.andnot(carryB, specialB), askedB);
+              const dotB = isDot(valueB, askedB, v128.load(t, 16), bias);
+              const eB = v128.andnot(i16x8.add(valueB, i16x8.shl(dotB, fullBits)), specialB);
+              const e2B = i16x8.shr_s(eB, 1);
+              const e4B = i16x8.shr_s(eB, 2);
+              const e8B = i16x8.shr_s(eB, 3);
+              const e16B = i16x8.shr_s(eB, 4);
+              const sumB = i16x8.add(i16x8.sub(aB, i16x8.add(e4B, e8B)), i16x8.sub(i16x8.sub(eB, e2B), e16B));
+              carryB = i16x8.add(i16x8.sub(e2B, e16B), v128.shuffle<u64>(sumA, sumB, 1, 2));
+              aB = i16x8.add(bB, e16B);
+              bB = i16x8.add(cB, e8B);
+              cB = i16x8.add(e4B, e16B);
+              v128.store64_lane(below, sumB, 1);
+              dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+            }
+          }
         }
+        // Eight pixels a byte, row after row of four planes, first the earlier ones in `dotsA`.
+        const earlier = dotsA;
+        dotsA = v128.shuffle<u8>(dots, earlier, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        dotsB = v128.shuffle<u8>(dots, earlier, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        anyDots = v128.or(anyDots, v128.or(dotsA, dotsB));
       }
-      // A row that lags by 5 has the last 5 pixels of the block before in this block's dots.
-      const lag5 = v128.or(i16x8.shl(beforeA, lagPx), i16x8.shr_u(dotsA, 16 - lagPx));
-      const lag10 = v128.or(i16x8.shl(beforeB, 2 * lagPx), i16x8.shr_u(dotsB, 16 - 2 * lagPx));
-      const lag15 = v128.or(i16x8.shl(beforeB, 3 * lagPx), i16x8.shr_u(dotsB, 16 - 3 * lagPx));
+      // A row that lags by 4 has the last 4 pixels of the block before in this block's dots.
+      const lag4 = v128.or(i16x8.shl(beforeA, lagPx), i16x8.shr_u(dotsA, 16 - lagPx));
+      const lag8 = v128.or(i16x8.shl(beforeB, 2 * lagPx), i16x8.shr_u(dotsB, 16 - 2 * lagPx));
+      const lag12 = v128.or(i16x8.shl(beforeB, 3 * lagPx), i16x8.shr_u(dotsB, 16 - 3 * lagPx));
       const to = output + <usize>(row * outputStride + (x >> 3));
       if (x < widthPx) storeDots(to, swapBytes(dotsA), false);
       if (x > 0) {
         const stride = <usize>outputStride;
-        storeDots(to + stride - 2, swapBytes(lag5), true);
-        storeDots(to + stride * 2 - 2, swapBytes(lag10), false);
-        storeDots(to + stride * 3 - 2, swapBytes(lag15), true);
+        storeDots(to + stride - 2, swapBytes(lag4), true);
+        storeDots(to + stride * 2 - 2, swapBytes(lag8), false);
+        storeDots(to + stride * 3 - 2, swapBytes(lag12), true);
       }
       beforeA = dotsA;
       beforeB = dotsB;
@@ -214,50 +197,57 @@ export function fourRows(row: i32, maskRow: i32): void {
     if (chunk + chunkPx >= end) break;
     // What the rows that lag have of this chunk is still to come.
     for (let r = 1; r < 4; r++) {
-      const begin = coverageOf(r) - <usize>(r * lagPx * 16);
-      for (let i = 0; i < r * lagPx; i++) {
-        store<u64>(begin + <usize>(i * 16), load<u64>(begin + <usize>((chunkPx + i) * 16)));
+      const begin = entriesOf(r) - <usize>(r * lagPx * 4);
+      for (let i = 0; i < r; i++) {
+        v128.store(begin + <usize>(i * 16), v128.load(begin + <usize>(chunkPx * 4 + i * 16)));
       }
     }
   }
-  const after = errors + <usize>((widthPx - 2) * 8);
-  v128.store64_lane(after, aB, 1);
-  v128.store64_lane(after, bB, 1, 8);
+  return planesOf(anyDots);
+}
+
+/** Bit 0 cyan, bit 1 magenta, bit 2 yellow, bit 3 black: whether any lane of the plane is not 0. */
+@inline function planesOf(dots: v128): i32 {
+  const lanes = i16x8.bitmask(i16x8.ne(dots, i16x8.splat(0)));
+  return (lanes | (lanes >> 4)) & 15;
 }
 
 /** One row, for what a band has beyond groups of four. */
-export function oneRow(row: i32, maskRow: i32): void {
+export function oneRow(row: i32, maskRow: i32): i32 {
   const zero = i64x2(0, 0);
-  const cost = i16x8.splat(<i16>full);
+  const limit = i16x8.splat(<i16>(full + 1));
   const bias = v128.load(biases);
   const line = thresholds + <usize>((maskRow & (maskSide - 1)) * maskSide * 8);
-  let a = zero, b = zero, c = zero, right = zero, dots = zero;
+  let a = zero, b = zero, c = zero, right = zero, dots = zero, anyDots = zero;
   for (let x = 0; x < widthPx; x += blockPx) {
-    convertBlock(input + <usize>(row * inputStride + x * 3), coverageA);
+    store<u8>(blockFlags, 0);
+    convertRow(pixelOf(row, x), entries, ditherLine(maskRow) + <usize>((x & (maskSide - 1)) * 4), 1, 1);
     for (let i = 0; i < blockPx; i++) {
       const error = errors + <usize>((x + i) * 8);
-      const asked = v128.load64_zero(coverageA + <usize>(i * 16));
-      const special = i16x8.gt_u(asked, cost);
+      const asked = v128.load64_zero(<usize>load<u32>(entries + <usize>(i * 4)));
+      const special = i16x8.ge_u(asked, limit);
       const value = i16x8.add(asked, v128.andnot(i16x8.add(v128.load64_zero(error), right), special));
       const threshold = v128.load64_zero(line + <usize>(((x + i) & (maskSide - 1)) * 8));
-      const dot = i16x8.gt_s(value, i16x8.add(threshold, i16x8.q15mulr_sat_s(asked, bias)));
+      const dot = isDot(value, asked, threshold, bias);
       dots = i16x8.sub(i16x8.add(dots, dots), dot);
-      const e = v128.andnot(i16x8.sub(value, v128.and(dot, cost)), special);
+      const e = v128.andnot(i16x8.add(value, i16x8.shl(dot, fullBits)), special);
+      const e2 = i16x8.shr_s(e, 1);
       const e4 = i16x8.shr_s(e, 2);
       const e8 = i16x8.shr_s(e, 3);
       const e16 = i16x8.shr_s(e, 4);
-      right = i16x8.sub(i16x8.shr_s(e, 1), e16);
-      const below = i16x8.add(e4, e16);
-      const sum = i16x8.add(a, i16x8.sub(i16x8.sub(e, right), i16x8.add(i16x8.add(e8, e16), below)));
+      right = i16x8.sub(e2, e16);
+      const sum = i16x8.add(i16x8.sub(a, i16x8.add(e4, e8)), i16x8.sub(i16x8.sub(e, e2), e16));
       a = i16x8.add(b, e16);
       b = i16x8.add(c, e8);
-      c = below;
+      c = i16x8.add(e4, e16);
       v128.store64_lane(error - 3 * 8, sum, 0);
     }
+    anyDots = v128.or(anyDots, dots);
     storeDots(output + <usize>(row * outputStride + (x >> 3)), swapBytes(dots), false);
   }
   const after = errors + <usize>((widthPx - 3) * 8);
   v128.store64_lane(after, a, 0);
   v128.store64_lane(after, b, 0, 8);
   v128.store64_lane(after, c, 0, 16);
+  return planesOf(anyDots);
 }

@@ -1,53 +1,63 @@
 /**
- * Black alone: eight rows at once, one lane a row, each five pixels behind the one above; otherwise as in color.ts. For grey
+ * Black alone: eight rows at once, one lane a row, each four pixels behind the one above; otherwise as in color.ts. For grey
  * bands, and for all bands of a printer that has black alone.
  */
-import { hasSpecial, notWhite } from "./convert";
+import { entriesOf, hasSpecial, notWhite } from "./convert";
 import {
-  biases, blacks, blockFlags, blockPx, chunkPx, coverageA, errors, full, greys, input, inputStride, lagPx, lights, maskSide,
-  noInk, output, outputStride, planeStride, rowThresholds, thresholds, widthPx,
+  biases, blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, fullBits, greyBlacks, input, inputStride, lagPx,
+  lights, maskSide, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlack, widthPx,
 } from "./layout";
 
-/** Black among the four planes of coverage, errors and thresholds: its byte. */
+/** Black among the four planes of errors and thresholds: its byte. */
 const black: usize = 6;
+/** How far behind the error that comes the last row's error leaves. */
+const behind: usize = (7 * lagPx + 3) * 8;
+/** From the entry of a row's pixel to that of the row below which is worked in the same step. */
+const nextRow: usize = entriesStride;
 
-/** Coverage of a neutral pixel. */
-@inline function greyAt(value: u32): i32 {
-  return load<i16>(greys + ((<usize>value) << 3), black);
-}
-
-/** Coverage of a pixel of sRGB by its light. */
-function lightAt(pixel: usize): i32 {
+/** Entry of a pixel of sRGB by its light. */
+@inline function lightAt(pixel: usize): i32 {
   const r = <u32>load<u8>(pixel);
   const g = <u32>load<u8>(pixel, 1);
   const b = <u32>load<u8>(pixel, 2);
-  if ((r | g | b) == 0 || (r & g & b) == 255) return greyAt(r);
+  if ((r | g | b) == 0 || (r & g & b) == 255) return greyBlacks + <i32>(r << 1);
   const light = load<u32>(lights + (r << 2)) + load<u32>(lights + (g << 2), 1024) + load<u32>(lights + (b << 2), 2048);
-  return load<i16>(blacks + (((light + (1 << 16)) >>> 17) << 1));
+  return <i32>blacks + <i32>(((light + (1 << 16)) >>> 17) << 1);
 }
 
-/** Coverage of a block of 16 pixels, 16 bytes a pixel. Returns flags as `convertBlock` does. */
+/** Entries of four grey pixels. */
+@inline function greyEntries(values: v128): v128 {
+  return i32x4.add(i32x4.shl(values, 1), i32x4.splat(greyBlacks));
+}
+
+/** Entries of a block of 16 pixels. Returns flags as `convertBlock` does. */
 function convertBlock(from: usize, to: usize, color: bool): i32 {
-  let all = v128.load(from);
+  const pixels = v128.load(from);
+  let all = pixels;
   if (color) all = v128.and(v128.and(all, v128.load(from, 16)), v128.load(from, 32));
   if (i8x16.all_true(i8x16.eq(all, i8x16.splat(-1)))) {
     fillWhite(to);
-    return hasSpecial;
+    return 0;
   }
   if (color) {
-    for (let i: usize = 0; i < 16; i++) store<i16>(to + i * 16, <i16>lightAt(from + i * 3));
+    for (let i: usize = 0; i < 16; i++) store<i32>(to + i * 4, lightAt(from + i * 3));
   } else {
-    for (let i: usize = 0; i < 16; i++) store<i16>(to + i * 16, <i16>greyAt(load<u8>(from + i)));
+    const low = i16x8.extend_low_i8x16_u(pixels);
+    const high = i16x8.extend_high_i8x16_u(pixels);
+    v128.store(to, greyEntries(i32x4.extend_low_i16x8_u(low)));
+    v128.store(to, greyEntries(i32x4.extend_high_i16x8_u(low)), 16);
+    v128.store(to, greyEntries(i32x4.extend_low_i16x8_u(high)), 32);
+    v128.store(to, greyEntries(i32x4.extend_high_i16x8_u(high)), 48);
   }
-  return hasSpecial | notWhite;
+  return notWhite;
 }
 
-function fillWhite(to: usize): void {
-  for (let i: usize = 0; i < 256; i += 16) store<i16>(to + i, noInk);
-}
-
-@inline function coverageOf(row: i32): usize {
-  return coverageA + <usize>(row * (lagPx * 16 + 2));
+@inline function fillWhite(to: usize): void {
+  const white = i32x4.splat(whiteBlack);
+  v128.store(to, white);
+  v128.store(to, white, 16);
+  v128.store(to, white, 32);
+  v128.store(to, white, 48);
 }
 
 /** Rows of grey lie as closely as their bytes allow. */
@@ -78,27 +88,44 @@ function gatherThresholds(maskRow: i32): void {
   storeDots(row + r, x - blockPx * ((lag + 15) / 16), both >>> (16 - (lag & 15)));
 }
 
-/** Rows `row` to `row` + 7 of the input, which is grey or sRGB. */
-export function eightGreyRows(row: i32, maskRow: i32, color: bool): void {
+/** The last row's error for the row below; the colours have none. */
+@inline function storeError(to: usize, sum: v128): void {
+  store<u64>(to, <u64>(<u16>i16x8.extract_lane_s(sum, 7)) << 48);
+}
+
+/** Coverage of a pixel of eight rows. */
+@inline function askedAt(entry: usize): v128 {
+  let asked = v128.load16_lane(load<u32>(entry), i64x2(0, 0), 0);
+  asked = v128.load16_lane(load<u32>(entry, nextRow), asked, 1);
+  asked = v128.load16_lane(load<u32>(entry, nextRow * 2), asked, 2);
+  asked = v128.load16_lane(load<u32>(entry, nextRow * 3), asked, 3);
+  asked = v128.load16_lane(load<u32>(entry, nextRow * 4), asked, 4);
+  asked = v128.load16_lane(load<u32>(entry, nextRow * 5), asked, 5);
+  asked = v128.load16_lane(load<u32>(entry, nextRow * 6), asked, 6);
+  return v128.load16_lane(load<u32>(entry, nextRow * 7), asked, 7);
+}
+
+/** Rows `row` to `row` + 7 of the input, which is grey or sRGB. Returns whether any dot was laid. */
+export function eightGreyRows(row: i32, maskRow: i32, color: bool): bool {
   gatherThresholds(maskRow);
   const zero = i64x2(0, 0);
-  const cost = i16x8.splat(<i16>full);
+  const limit = i16x8.splat(<i16>(full + 1));
   const bias = i16x8.splat(load<i16>(biases, black));
-  let a = zero, b = zero, c = zero, sum = zero, late = zero, right = zero, dots = zero, before = zero;
+  let a = zero, b = zero, c = zero, sum = zero, right = zero, dots = zero, before = zero, anyDots = zero;
   for (let lagging = 1; lagging < 8; lagging++) {
-    for (let x = 1; x <= lagging * lagPx; x++) store<i16>(coverageOf(lagging) - <usize>(x * 16), noInk);
+    for (let x = 1; x <= lagging * lagPx; x++) store<u32>(entriesOf(lagging) - <usize>(x * 4), whiteBlack);
   }
-  // Rows that lag touch three blocks before this one. Left of the page is white.
-  let flagsBefore = hasSpecial | (hasSpecial << 8) | (hasSpecial << 16);
-  const end = widthPx + 3 * blockPx;
+  // Rows that lag touch two blocks before this one. Left of the page is white.
+  let flagsBefore = 0;
+  const end = widthPx + 2 * blockPx;
   for (let chunk = 0; chunk < end; chunk += chunkPx) {
     const blocks = min(chunkPx, end - chunk) / blockPx;
     const blocksOnPage = max(0, min(blocks, (widthPx - chunk) / blockPx));
     memory.fill(blockFlags, 0, blocks);
     for (let r = 0; r < 8; r++) {
       let from = rowOfInput(row + r, color) + <usize>(color ? chunk * 3 : chunk);
-      let to = coverageOf(r);
-      for (let block = 0; block < blocks; block++, to += 256, from += color ? 48 : 16) {
+      let to = entriesOf(r);
+      for (let block = 0; block < blocks; block++, to += blockPx * 4, from += color ? 48 : 16) {
         const flags = blockFlags + <usize>block;
         if (block < blocksOnPage) store<u8>(flags, load<u8>(flags) | convertBlock(from, to, color));
         else fillWhite(to);
@@ -108,44 +135,43 @@ export function eightGreyRows(row: i32, maskRow: i32, color: bool): void {
       const x = chunk + block * blockPx;
       const flags = (flagsBefore << 8) | load<u8>(blockFlags + <usize>block);
       flagsBefore = flags;
-      let p = coverageA + <usize>(block * 256);
+      let entry = entries + <usize>(block * blockPx * 4);
       let t = rowThresholds + <usize>((x & (maskSide - 1)) * 16);
       let error = errors + <usize>(x * 8);
       const last = error + blockPx * 8;
-      const behind: usize = (7 * lagPx + 3) * 8;
-      if ((flags & (notWhite * 0x01010101)) == 0) {
+      if ((flags & (notWhite * 0x010101)) == 0) {
         storeError(error - behind, a);
         storeError(error - behind + 8, b);
         storeError(error - behind + 16, c);
         for (let i: usize = 24; i < 128; i += 8) store<u64>(error - behind + i, 0);
-        a = b = c = sum = late = right = dots = zero;
+        a = b = c = sum = right = dots = zero;
       } else {
-        for (; error < last; error += 8, p += 16, t += 16) {
-          const above = v128.load16_lane(error + black, v128.shuffle<u16>(late, late, 0, 0, 1, 2, 3, 4, 5, 6), 0);
-          late = sum;
-          const asked = v128.load(p);
-          const special = i16x8.gt_u(asked, cost);
+        for (; error < last; error += 8, entry += 4, t += 16) {
+          const above = v128.load16_lane(error + black, v128.shuffle<u16>(sum, sum, 0, 0, 1, 2, 3, 4, 5, 6), 0);
+          const asked = askedAt(entry);
+          const special = i16x8.ge_u(asked, limit);
           const value = i16x8.add(asked, v128.andnot(i16x8.add(above, right), special));
-          const dot = i16x8.gt_s(value, i16x8.add(v128.load(t), i16x8.q15mulr_sat_s(asked, bias)));
+          const dot = i16x8.gt_s(value, i16x8.add(v128.load(t), i16x8.relaxed_q15mulr_s(asked, bias)));
           dots = i16x8.sub(i16x8.add(dots, dots), dot);
-          const e = v128.andnot(i16x8.sub(value, v128.and(dot, cost)), special);
+          const e = v128.andnot(i16x8.add(value, i16x8.shl(dot, fullBits)), special);
+          const e2 = i16x8.shr_s(e, 1);
           const e4 = i16x8.shr_s(e, 2);
           const e8 = i16x8.shr_s(e, 3);
           const e16 = i16x8.shr_s(e, 4);
-          right = i16x8.sub(i16x8.shr_s(e, 1), e16);
-          const below = i16x8.add(e4, e16);
-          sum = i16x8.add(a, i16x8.sub(i16x8.sub(e, right), i16x8.add(i16x8.add(e8, e16), below)));
+          right = i16x8.sub(e2, e16);
+          sum = i16x8.add(i16x8.sub(a, i16x8.add(e4, e8)), i16x8.sub(i16x8.sub(e, e2), e16));
           a = i16x8.add(b, e16);
           b = i16x8.add(c, e8);
-          c = below;
+          c = i16x8.add(e4, e16);
           storeError(error - behind, sum);
         }
       }
+      anyDots = v128.or(anyDots, dots);
       storeDots(row, x, i16x8.extract_lane_u(dots, 0));
       storeLagging(row, 1, x, i16x8.extract_lane_u(before, 1), i16x8.extract_lane_u(dots, 1));
       storeLagging(row, 2, x, i16x8.extract_lane_u(before, 2), i16x8.extract_lane_u(dots, 2));
       storeLagging(row, 3, x, i16x8.extract_lane_u(before, 3), i16x8.extract_lane_u(dots, 3));
-      storeLagging(row, 4, x, i16x8.extract_lane_u(before, 4), i16x8.extract_lane_u(dots, 4));
+      storeDots(row + 4, x - blockPx, i16x8.extract_lane_u(dots, 4));
       storeLagging(row, 5, x, i16x8.extract_lane_u(before, 5), i16x8.extract_lane_u(dots, 5));
       storeLagging(row, 6, x, i16x8.extract_lane_u(before, 6), i16x8.extract_lane_u(dots, 6));
       storeLagging(row, 7, x, i16x8.extract_lane_u(before, 7), i16x8.extract_lane_u(dots, 7));
@@ -153,27 +179,28 @@ export function eightGreyRows(row: i32, maskRow: i32, color: bool): void {
     }
     if (chunk + chunkPx >= end) break;
     // What the rows that lag have of this chunk is still to come.
-    for (let i = 0; i < 7 * lagPx; i++) {
-      v128.store(coverageA + <usize>(i * 16), v128.load(coverageA + <usize>((chunkPx + i) * 16)));
+    for (let r = 1; r < 8; r++) {
+      const begin = entriesOf(r) - <usize>(r * lagPx * 4);
+      for (let i = 0; i < r; i++) {
+        v128.store(begin + <usize>(i * 16), v128.load(begin + <usize>(chunkPx * 4 + i * 16)));
+      }
     }
   }
+  return v128.any_true(anyDots);
 }
 
-/** The last row's error for the row below; the colours have none. */
-@inline function storeError(to: usize, sum: v128): void {
-  store<u64>(to, <u64>(<u16>i16x8.extract_lane_s(sum, 7)) << 48);
-}
-
-/** One row, for what a band has beyond groups of eight. */
-export function oneGreyRow(row: i32, maskRow: i32, color: bool): void {
+/** One row, for what a band has beyond groups of eight. Returns whether any dot was laid. */
+export function oneGreyRow(row: i32, maskRow: i32, color: bool): bool {
   const line = thresholds + <usize>((maskRow & (maskSide - 1)) * maskSide * 8) + black;
   const bias: i32 = load<i16>(biases, black);
   const pixels = rowOfInput(row, color);
   let a = 0, b = 0, c = 0, right = 0;
   let dots: u32 = 0;
+  let anyDots: u32 = 0;
   for (let x = 0; x < widthPx; x++) {
     const error = errors + <usize>(x * 8);
-    const asked = color ? lightAt(pixels + <usize>(x * 3)) : greyAt(load<u8>(pixels + <usize>x));
+    const entry = color ? lightAt(pixels + <usize>(x * 3)) : greyBlacks + (<i32>load<u8>(pixels + <usize>x) << 1);
+    const asked: i32 = load<i16>(<usize>entry);
     let e = 0;
     let dot = asked > full;
     if (asked >= 0 && asked <= full) {
@@ -184,16 +211,19 @@ export function oneGreyRow(row: i32, maskRow: i32, color: bool): void {
     dots = (dots << 1) | <u32>dot;
     const e16 = e >> 4;
     right = (e >> 1) - e16;
-    const below = (e >> 2) + e16;
-    const sum = a + e - right - below - (e >> 3) - e16;
+    const sum = a + e - (e >> 1) - (e >> 2) - (e >> 3) - e16;
     a = b + e16;
     b = c + (e >> 3);
-    c = below;
+    c = (e >> 2) + e16;
     store<u64>(error - 3 * 8, <u64>(<u16>sum) << 48);
-    if ((x & 15) == 15) storeDots(row, x - 15, dots);
+    if ((x & 15) == 15) {
+      storeDots(row, x - 15, dots);
+      anyDots |= dots;
+    }
   }
   const after = errors + <usize>((widthPx - 3) * 8);
   store<u64>(after, <u64>(<u16>a) << 48);
   store<u64>(after, <u64>(<u16>b) << 48, 8);
   store<u64>(after, <u64>(<u16>c) << 48, 16);
+  return anyDots != 0;
 }

@@ -20,6 +20,7 @@ export async function compileKernel(): Promise<Uint8Array> {
       ["--runtime", "stub"],
       ["--use", "abort="],
       ["--enable", "simd"],
+      ["--enable", "relaxed-simd"],
       ["--outFile", "kernel.wasm"],
     ].flat(),
     { writeFile: (name, contents) => void files.set(name, contents as Uint8Array) },

@@ -3,6 +3,7 @@ import { PlatenError } from "@platen/proto";
 import {
   full,
   gridSide,
+  gridValues,
   idealBlack,
   idealCube,
   idealInks,
@@ -41,13 +42,13 @@ const rampSteps = 1024;
 
 /** Colours of the cube's points, 16 bits, red slowest. */
 function gridColors(): Uint16Array {
-  const value = (i: number): number => Math.round((i * 65535) / (gridSide - 1));
+  const edge = gridValues.map((value) => Math.round(value * 257));
   const colors = new Uint16Array(gridSide ** 3 * 3);
   let at = 0;
-  for (let r = 0; r < gridSide; r++) {
-    for (let g = 0; g < gridSide; g++) {
-      for (let b = 0; b < gridSide; b++) {
-        for (const i of [r, g, b]) colors[at++] = value(i);
+  for (const r of edge) {
+    for (const g of edge) {
+      for (const b of edge) {
+        for (const value of [r, g, b]) colors[at++] = value;
       }
     }
   }

@@ -2,7 +2,19 @@ import { describe, expect, test } from "vitest";
 import { dotsOf, flatBand } from "../testing/dot-pages.ts";
 import { maskSide, maskValues } from "./blue-noise.ts";
 import { coverageRows, makeDiffused } from "./diffused.ts";
-import { blackOfGrey, full, idealInks, interpolate, linearOfSrgb, noInk, solid } from "./ink-table.ts";
+import {
+  blackOfGrey,
+  ditherOf,
+  full,
+  gridSide,
+  gridValues,
+  idealInks,
+  interpolate,
+  linearOfSrgb,
+  noInk,
+  pointOf,
+  solid,
+} from "./ink-table.ts";
 import { diffusion } from "./shiau-fan.ts";
 
 const table = idealInks();
@@ -38,7 +50,8 @@ describe("the ideal engine's table", () => {
         worst = Math.max(worst, Math.abs(share[3]! * share[channel]! - linearOfSrgb(value / 255)));
       }
     }
-    expect(worst).toBeLessThan(0.002);
+    // Half a step of sRGB, which the cube's middle point is off by, is 0.0017 there.
+    expect(worst).toBeLessThan(0.0025);
   });
 
   test("makes neutral pixels of black alone, also next to colour", () => {
@@ -46,7 +59,7 @@ describe("the ideal engine's table", () => {
     for (let v = 0; v < 256; v++) {
       interpolate(table.cube, v, v, v, inks, 0);
       expect([...inks.subarray(0, 3)]).toEqual([0, 0, 0]);
-      expect(Math.abs(inks[3]! / full - (1 - linearOfSrgb(v / 255)))).toBeLessThan(0.001);
+      expect(Math.abs(inks[3]! / full - (1 - linearOfSrgb(v / 255)))).toBeLessThan(0.002);
     }
   });
 
@@ -57,10 +70,63 @@ describe("the ideal engine's table", () => {
   });
 });
 
+describe("the cube", () => {
+  /** Tetrahedral interpolation as a formula: along the channel with the largest fraction, then the middle one, then the smallest. */
+  function tetrahedral(cube: Int16Array, color: readonly number[], ink: number): number {
+    const axes = color
+      .map((value, channel) => {
+        const above = gridValues.findIndex((point) => point > value);
+        const cell = above < 0 ? gridSide - 2 : above - 1;
+        // Values are whole, and so the cells on both sides of the middle, 127.5, begin and end half a value off.
+        const [low, high] = [Math.floor(gridValues[cell]!), Math.ceil(gridValues[cell + 1]!)];
+        return {
+          cell,
+          fraction: (value - low) / (high - low),
+          step: gridSide ** (2 - channel) * 4,
+        };
+      })
+      .toSorted((a, b) => b.fraction - a.fraction);
+    let at = axes.reduce((sum, { cell, step }) => sum + cell * step, ink);
+    let value = cube[at]!;
+    for (const { fraction, step } of axes) {
+      value += fraction * (cube[at + step]! - cube[at]!);
+      at += step;
+    }
+    return value;
+  }
+
+  test("over all thresholds, the points of a colour are its tetrahedral interpolation", () => {
+    const cube = table.cube.map((_, i) => (Math.imul(i, 2654435761) >>> 8) % (full + 1));
+    const inks = new Int16Array(4);
+    for (let i = 0; i < 5000; i++) {
+      const color = [i * 7919, i * 104_729, i * 1_299_709].map((v) => (v >> 3) & 255);
+      interpolate(cube, color[0]!, color[1]!, color[2]!, inks, 0);
+      for (let ink = 0; ink < 4; ink++) {
+        expect(Math.abs(inks[ink]! - tetrahedral(cube, color, ink))).toBeLessThanOrEqual(0.5);
+      }
+    }
+  });
+
+  test("over the mask, each threshold comes as often", () => {
+    const counts = new Uint32Array(8);
+    for (let i = 0; i < maskSide * maskSide; i++) counts[ditherOf(i % maskSide, Math.floor(i / maskSide))]!++;
+    expect(counts.every((count) => count === (maskSide * maskSide) / 8)).toBe(true);
+  });
+
+  test("colours on its points and corners are the points' own, whatever the threshold", () => {
+    for (const v of gridValues.filter(Number.isInteger)) {
+      const points = Array.from({ length: 8 }, (_, threshold) => pointOf(v, 255, 0, threshold));
+      expect(new Set(points)).toEqual(
+        new Set([gridValues.indexOf(v) * gridSide ** 2 * 4 + 32 * gridSide * 4]),
+      );
+    }
+  });
+});
+
 describe("cells", () => {
   const rowOf = (pixels: readonly (readonly number[])[]) => {
     const row = new Int16Array(pixels.length * 4);
-    coverageRows(table, pixels.length, "cmyk").color(Uint8Array.from(pixels.flat()), 0, row);
+    coverageRows(table, pixels.length, "cmyk").color(Uint8Array.from(pixels.flat()), 0, row, 0);
     return pixels.map((_, x) => [...row.subarray(x * 4, x * 4 + 4)]);
   };
   const grey = [90, 90, 90];
@@ -191,19 +257,20 @@ test("the mask has each of its 256 values as often", () => {
 
 describe("a table whose neutrals go through the cube", () => {
   const photo = { ...table, cube: table.cube.map((ink) => Math.max(ink, 40)), neutrals: "cube" as const };
+  const y = 5;
   const lay = (inks: "cmyk" | "k", kind: "grey" | "color", pixels: readonly number[]) => {
     const row = new Int16Array(16 * 4);
-    coverageRows(photo, 16, inks)[kind](Uint8Array.from(pixels), 0, row);
+    coverageRows(photo, 16, inks)[kind](Uint8Array.from(pixels), 0, row, y);
     return row;
   };
   const values = Array.from({ length: 16 }, (_, x) => x * 17);
 
   test("makes greys and black of all inks, and leaves white empty", () => {
     const row = lay("cmyk", "grey", values);
-    const inks = new Int16Array(4);
     for (const [x, v] of values.slice(0, 15).entries()) {
-      interpolate(photo.cube, v, v, v, inks, 0);
-      expect([...row.subarray(x * 4, x * 4 + 4)]).toEqual([...inks]);
+      const point = pointOf(v, v, v, ditherOf(x, y));
+      const inks = [...row.subarray(x * 4, x * 4 + 4)];
+      expect(inks).toEqual([...photo.cube.subarray(point, point + 4)]);
       expect(Math.min(...inks)).toBeGreaterThanOrEqual(40);
     }
     expect([...row.subarray(60)]).toEqual([noInk, noInk, noInk, noInk]);

@@ -3,7 +3,7 @@
  * which gives the same bits a great deal faster.
  */
 import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
-import { inksOfGrey, type InkTable, interpolate, lightOf } from "./ink-table.ts";
+import { blackOfGrey, ditherOf, type InkTable, lightOf, noInk, pointOf } from "./ink-table.ts";
 import type { Inks } from "./screen.ts";
 import { diffusion } from "./shiau-fan.ts";
 
@@ -14,29 +14,45 @@ const colorants: readonly Colorant[] = ["cyan", "magenta", "yellow", "black"];
 
 /** Writes the coverage of rows of pixels, four entries a pixel: cyan, magenta, yellow, black. */
 export function coverageRows(table: InkTable, width: number, inks: Inks) {
-  const greyInks = inksOfGrey(inks === "k" ? { ...table, neutrals: "black" } : table);
+  const greyBlack = blackOfGrey(table);
+  const throughCube = inks === "cmyk" && table.neutrals === "cube";
 
-  const layGrey = (value: number, row: Int16Array, x: number): void =>
-    row.set(greyInks.subarray(value * 4, value * 4 + 4), x * 4);
-
-  const grey = (pixels: Uint8Array, offset: number, row: Int16Array): void => {
-    for (let x = 0; x < width; x++) layGrey(pixels[offset + x]!, row, x);
+  const layGrey = (value: number, row: Int16Array, x: number): void => {
+    row.fill(noInk, x * 4, x * 4 + black);
+    row[x * 4 + black] = greyBlack[value]!;
   };
 
-  const color = (pixels: Uint8Array, offset: number, row: Int16Array): void => {
+  const layColor = (r: number, g: number, b: number, row: Int16Array, x: number, y: number): void => {
+    if ((r & g & b) === 255 || ((r | g | b) === 0 && !throughCube)) return layGrey(r, row, x);
+    if (inks === "k") {
+      row[x * 4 + black] = table.black[lightOf(table, r, g, b)]!;
+      return;
+    }
+    const point = pointOf(r, g, b, ditherOf(x, y));
+    row.set(table.cube.subarray(point, point + 4), x * 4);
+  };
+
+  /** `y` is the row's place on the page. */
+  const grey = (pixels: Uint8Array, offset: number, row: Int16Array, y: number): void => {
+    for (let x = 0; x < width; x++) {
+      const value = pixels[offset + x]!;
+      if (throughCube) layColor(value, value, value, row, x, y);
+      else layGrey(value, row, x);
+    }
+  };
+
+  const color = (pixels: Uint8Array, offset: number, row: Int16Array, y: number): void => {
     for (let cell = 0; cell < width; cell += cellPx) {
       const end = Math.min(cell + cellPx, width);
-      let neutral = true;
+      let neutral = !throughCube;
       for (let x = cell; x < end; x++) {
         const p = offset + x * 3;
         neutral &&= pixels[p] === pixels[p + 1] && pixels[p] === pixels[p + 2];
       }
       for (let x = cell; x < end; x++) {
         const p = offset + x * 3;
-        const [r, g, b] = [pixels[p]!, pixels[p + 1]!, pixels[p + 2]!];
-        if (neutral || (r | g | b) === 0 || (r & g & b) === 255) layGrey(r, row, x);
-        else if (inks === "cmyk") interpolate(table.cube, r, g, b, row, x * 4);
-        else row[x * 4 + black] = table.black[lightOf(table, r, g, b)]!;
+        if (neutral) layGrey(pixels[p]!, row, x);
+        else layColor(pixels[p]!, pixels[p + 1]!, pixels[p + 2]!, row, x, y);
       }
     }
   };
@@ -51,21 +67,23 @@ export function makeDiffused(table: InkTable, width: number, inks: Inks): Halfto
   const diffusions = planes.map((plane) => diffusion(width, plane));
   const coverage = coverageRows(table, width, inks);
   const row = new Int16Array(width * 4);
+  let pageY = 0;
 
   return {
     strideBytes,
     band(kind: BandKind, pixels: Uint8Array, rows: number): readonly DotPlane[] {
       if (kind === "blank") {
         for (const plane of diffusions) plane.skip(rows);
+        pageY += rows;
         return [];
       }
       const dots = planes.map((plane) => ({
         colorant: colorants[plane]!,
         bits: new Uint8Array(rows * strideBytes),
       }));
-      for (let y = 0; y < rows; y++) {
-        if (kind === "grey") coverage.grey(pixels, y * width, row);
-        else coverage.color(pixels, y * width * 3, row);
+      for (let y = 0; y < rows; y++, pageY++) {
+        if (kind === "grey") coverage.grey(pixels, y * width, row, pageY);
+        else coverage.color(pixels, y * width * 3, row, pageY);
         for (const [i, plane] of planes.entries()) {
           diffusions[i]!.row(row, plane, 4, dots[i]!.bits, y * strideBytes);
         }

@@ -2,25 +2,26 @@
  * The halftoner of ink tables and Shiau–Fan diffusion as WebAssembly with SIMD, sources in kernel/assembly: dot for dot what
  * diffused.ts says, many times faster.
  */
+import { maskSide } from "./blue-noise.ts";
 import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
-import { blueStep, greenStep, inksOfGrey, type InkTable, redStep } from "./ink-table.ts";
+import { blackOfGrey, ditherOf, type InkTable, noInk } from "./ink-table.ts";
 import type { Inks } from "./screen.ts";
 import { planeRules } from "./shiau-fan.ts";
 
 /** What kernel.wasm exports; addresses are of its memory. */
 interface Exports {
   readonly memory: WebAssembly.Memory;
-  open(width: number, rowsMax: number): void;
+  open(width: number, rowsMax: number, neutralsAreBlack: boolean): void;
   clearErrors(): void;
-  colorRows(rows: number, maskRow: number): void;
-  blackRows(rows: number, maskRow: number, color: boolean): void;
+  /** Both give the planes that have dots, one bit each in the order of `colorants`. */
+  colorRows(rows: number, maskRow: number): number;
+  blackRows(rows: number, maskRow: number, color: boolean): number;
   readonly widthPx: WebAssembly.Global;
-  readonly pairs: WebAssembly.Global;
-  readonly singles: WebAssembly.Global;
-  readonly greys: WebAssembly.Global;
+  readonly inks: WebAssembly.Global;
   readonly blacks: WebAssembly.Global;
   readonly lights: WebAssembly.Global;
   readonly thresholds: WebAssembly.Global;
+  readonly dithers: WebAssembly.Global;
   readonly biases: WebAssembly.Global;
   readonly input: WebAssembly.Global;
   readonly output: WebAssembly.Global;
@@ -39,36 +40,27 @@ const black = 3;
 
 /** The tables as the kernel reads them; layout.ts says how. */
 function tablesOf(table: InkTable) {
-  const { cube } = table;
-  const opposite = redStep + greenStep + blueStep;
-  const singles = cube.map((coverage) => 2 * coverage + 1);
-  const pairs = new Int16Array(cube.length * 2);
-  for (let i = 0; i < cube.length; i++) {
-    pairs[i * 2] = singles[i]!;
-    pairs[i * 2 + 1] = singles[i + opposite] ?? 1;
-  }
+  const greyBlack = blackOfGrey(table);
+  const greys = new Int16Array(greyBlack.length * 4).fill(noInk);
+  for (const [value, k] of greyBlack.entries()) greys[value * 4 + black] = k;
   const thresholds = new Int16Array(planeRules[0]!.thresholds.length * 4);
   for (const [plane, rule] of planeRules.entries()) {
     for (let i = 0; i < rule.thresholds.length; i++) thresholds[i * 4 + plane] = rule.thresholds[i]!;
   }
   const biases = planeRules.map(({ bias }) => bias);
   return {
-    pairs,
-    singles,
-    greys: inksOfGrey(table),
-    thresholds,
-    blacks: table.black,
-    biases: Int16Array.from([...biases, ...biases]),
+    inks: Int16Array.from([...table.cube, ...greys]),
+    blacks: Int16Array.from([...table.black, ...greyBlack]),
     lights: new Int16Array(Uint32Array.from(table.light.flatMap((parts) => [...parts])).buffer),
+    thresholds,
+    dithers: Int16Array.from({ length: maskSide * maskSide * 2 }, (_, i) =>
+      ditherOf((i >> 1) % maskSide, Math.floor(i / 2 / maskSide)),
+    ),
+    biases: Int16Array.from([...biases, ...biases]),
   };
 }
 
 type TableName = keyof ReturnType<typeof tablesOf>;
-
-function hasDot(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return true;
-  return false;
-}
 
 /** Three bytes a pixel from one. */
 function colorOfGrey(pixels: Uint8Array): Uint8Array {
@@ -83,25 +75,23 @@ function colorOfGrey(pixels: Uint8Array): Uint8Array {
 export class Kernel {
   readonly #module: WebAssembly.Module;
   readonly #tables: [TableName, Int16Array][];
-  readonly #table: InkTable;
+  readonly #neutrals: InkTable["neutrals"];
 
   /** `wasm` is kernel/kernel.wasm. Throws WebAssembly.CompileError where there is no SIMD. */
   constructor(wasm: Uint8Array<ArrayBuffer>, table: InkTable) {
     this.#module = new WebAssembly.Module(wasm);
-    this.#table = table;
     this.#tables = Object.entries(tablesOf(table)) as [TableName, Int16Array][];
+    this.#neutrals = table.neutrals;
   }
 
   /** A halftoner for a page `width` pixels wide; it holds about 1.5 MB and 220 bytes a pixel of the width. */
   halftoner(width: number, inks: Inks): Halftoner {
     const instance = new WebAssembly.Instance(this.#module);
     const exports = instance.exports as unknown as Exports;
-    exports.open(width, sliceRows);
+    exports.open(width, sliceRows, this.#neutrals === "black");
     const memory = new Int16Array(exports.memory.buffer);
     for (const [name, values] of this.#tables) memory.set(values, exports[name].value / 2);
-    const throughCube = inks === "cmyk" && this.#table.neutrals === "cube";
-    if (!throughCube) memory.set(inksOfGrey({ ...this.#table, neutrals: "black" }), exports.greys.value / 2);
-    return new KernelHalftoner(exports, width, inks, throughCube);
+    return new KernelHalftoner(exports, width, inks, inks === "cmyk" && this.#neutrals === "cube");
   }
 }
 
@@ -150,19 +140,21 @@ class KernelHalftoner implements Halftoner {
     const colored = spread || (kind === "color" && this.#inks === "cmyk");
     const laid = colored ? [0, 1, 2, black] : [black];
     const planes = this.#planesFor(rows);
+    let withDots = 0;
     for (let first = 0; first < rows; first += sliceRows) {
       const count = Math.min(sliceRows, rows - first);
       const slice = pixels.subarray(first * rowBytes, (first + count) * rowBytes);
       if (spread) this.#takeIn(colorOfGrey(slice), count, 3);
       else this.#takeIn(slice, count, bytesPerPixel);
-      if (colored) this.#exports.colorRows(count, this.#y);
-      else this.#exports.blackRows(count, this.#y, kind === "color");
+      withDots |= colored
+        ? this.#exports.colorRows(count, this.#y)
+        : this.#exports.blackRows(count, this.#y, kind === "color");
       for (const plane of laid) this.#takeOut(plane, planes[plane]!, first, count);
       this.#y += count;
     }
     return laid
-      .map((plane) => ({ colorant: colorants[plane]!, bits: planes[plane]! }))
-      .filter(({ bits }) => hasDot(bits));
+      .filter((plane) => withDots & (1 << plane))
+      .map((plane) => ({ colorant: colorants[plane]!, bits: planes[plane]! }));
   }
 
   #planesFor(rows: number): Uint8Array[] {

@@ -2,7 +2,7 @@
  * Error diffusion with blue noise on the threshold, rows from left to right. The weights are of the shape that J. N. Shiau and
  * Z. Fan found, "A set of easily implementable coefficients in error diffusion with reduced worm artifacts", Proc. SPIE 2658
  * (1996): three pixels to the left, so that no dots line up, and nothing below right, so that a row can follow the one above
- * at a distance of five pixels. In sixteenths:
+ * at a distance of four pixels. In sixteenths:
  *
  *                   ·   7
  *     1   1   2     5

@@ -22,8 +22,8 @@ export interface SimulatedCalibration {
   readonly scans: { readonly before: Scan; readonly after: Scan };
 }
 
-/** Dots that make a pixel of the simulated scanner at about 150 dpi. */
-const dotsPerPixel = (resolutionDpi: number): number => Math.max(1, Math.round(resolutionDpi / 150));
+/** Dots that make a pixel of the simulated scanner, at about 150 dpi. */
+const dotsPerPixel = (resolutionDpi: number): number => Math.max(2, Math.round(resolutionDpi / 150));
 
 /**
  * Prints the chart on a simulated engine whose dots spread as on plain paper, reads it back, and prints and reads it again

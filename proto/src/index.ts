@@ -180,6 +180,25 @@ export {
   SidesSchema,
 } from "./gen/platen/v1/ticket_pb.ts";
 export {
+  type AddBundleRequest,
+  type CheckForUpdateRequest,
+  type CheckForUpdateResponse,
+  type OfferedBundle,
+  PrinterUpdateService,
+  type Rollout,
+  RolloutSchema,
+  RolloutState,
+  type SetRolloutRequest,
+  type UpdateBundle,
+  UpdateBundleSchema,
+  type UpdateOffer,
+  UpdatePhase,
+  UpdatePhaseSchema,
+  UpdateService,
+  type UpdateStatus,
+  UpdateStatusSchema,
+} from "./gen/platen/v1/update_pb.ts";
+export {
   type CallOptions,
   type Connection,
   connect,
@@ -191,7 +210,7 @@ export { type ErrorCode, errorTable, hasCode, isErrorCode, PlatenError, toPlaten
 export type { CallContext, ServiceHandlers } from "./handler.ts";
 export { bindService, type BoundService, type RunningServer, type ServeOptions, serve } from "./server.ts";
 export { maxMessageBytes, type Service } from "./service.ts";
-export { pollKeyOf, pollKeyOfHash } from "./poll-key.ts";
+export { pollKeyOf, pollKeyOfHash, updateKeyOf, updateKeyOfHash } from "./poll-key.ts";
 export { decodeSizeDelimited, encodeSizeDelimited } from "./size-delimited.ts";
 export {
   clientCredentials,

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { Board, type InstallOptions } from "./board.ts";
 import { packBundle } from "./bundle.ts";
 import { type Disk, disk, diskError } from "./disk.ts";
-import { signKeySet } from "./keys.ts";
-import type { ManifestInput } from "./manifest.ts";
+import { signKeySet } from "@platen/proto/bundle";
+import type { ManifestInput } from "@platen/proto/bundle";
 import {
   appManifest,
   keySetBytes,

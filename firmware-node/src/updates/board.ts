@@ -16,7 +16,17 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { PlatenError } from "@platen/proto";
-import { type Bundle, unpackBundle, verifyBundle } from "./bundle.ts";
+import {
+  type AppManifest,
+  type BundleHead,
+  compareVersions,
+  encodeManifest,
+  type KeySet,
+  type Manifest,
+  openKeySet,
+  parseManifest,
+} from "@platen/proto/bundle";
+import { unpackBundle, verifyBundle } from "./bundle.ts";
 import {
   type Disk,
   disk as realDisk,
@@ -26,10 +36,7 @@ import {
   replaceFile,
   replaceLink,
 } from "./disk.ts";
-import { type KeySet, openKeySet } from "./keys.ts";
-import { type AppManifest, encodeManifest, type Manifest, parseManifest } from "./manifest.ts";
 import { judged, readState, type SlotName, type State, type Verdict, writeState } from "./state.ts";
-import { compareVersions } from "./versions.ts";
 
 export interface Slot {
   readonly name: SlotName;
@@ -128,7 +135,7 @@ export class Board {
   }
 
   /** Why the bundle may not be installed here; resolves when it may. Throws `update-refused`. */
-  async #admit({ manifest }: Bundle, options: InstallOptions): Promise<void> {
+  async #admit({ manifest }: BundleHead, options: InstallOptions): Promise<void> {
     const { board, channel, allowDowngrade = false, attempt = 1 } = options;
     const { name, version, channels, payload } = manifest;
     const called = `${name} ${version}`;
@@ -173,7 +180,7 @@ export class Board {
 
   async #unpack(
     file: string,
-    bundle: Bundle,
+    bundle: BundleHead,
     place: string,
     name: string,
     signal?: AbortSignal,

@@ -5,7 +5,7 @@ import { Header } from "tar";
 import { describe, expect, test } from "vitest";
 import { packBundle, unpackBundle, verifyBundle } from "./bundle.ts";
 import { disk } from "./disk.ts";
-import { openKeySet, signKeySet } from "./keys.ts";
+import { openKeySet, signKeySet } from "@platen/proto/bundle";
 import { unpackTar } from "./tar.ts";
 import {
   appManifest,

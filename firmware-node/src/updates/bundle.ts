@@ -1,13 +1,5 @@
 /**
- * A bundle: one file that holds a version of the app, or of its runtime, and proves where it comes from.
- *
- *     8 bytes   "PLATENB1"
- *     4 bytes   length of the manifest, big endian
- *     manifest  JSON (manifest.ts), signed as these bytes
- *     64 bytes  ed25519 signature (keys.ts)
- *     payload   tar (tar.ts) in Zstandard (RFC 8878), up to the end of the file
- *
- * The manifest holds the payload's size and SHA-256, so the signature covers all of the file. Bundles are read as streams:
+ * Bundles (`@platen/proto/bundle` has their head): packed from a folder, checked, unpacked into one. They are read as streams:
  * memory does not depend on their size.
  */
 import { createHash, type KeyObject } from "node:crypto";
@@ -16,23 +8,22 @@ import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
 import { PlatenError } from "@platen/proto";
-import { type Disk, disk as realDisk, diskError, readFrom } from "./disk.ts";
-import { type KeySet, keyIdOf, requireReleaseSignature, signBytes } from "./keys.ts";
 import {
+  type BundleHead,
   bundleFormat,
-  encodeManifest,
+  decodeHead,
+  encodeHead,
+  headMaxBytes,
+  type KeySet,
+  keyIdOf,
   type Manifest,
   type ManifestInput,
-  manifestMaxBytes,
   manifestSchema,
-  parseManifest,
   updaterLevel,
-} from "./manifest.ts";
+} from "@platen/proto/bundle";
+import { type Disk, disk as realDisk, diskError, readFrom } from "./disk.ts";
 import { packTar, type TarSize, unpackTar } from "./tar.ts";
 
-const magic = Buffer.from("PLATENB1", "latin1");
-const prefixBytes = magic.length + 4;
-const signatureBytes = 64;
 /** A board with 512 MB unpacks with this much of history: level 19's own, 2^23 bytes. */
 const windowLog = 23;
 
@@ -78,14 +69,10 @@ export async function packBundle(options: PackOptions): Promise<Manifest> {
       const mistakes = manifest.error.issues.map(({ path, message }) => [...path, message].join(": "));
       throw invalid(`cannot be made: ${mistakes.join("; ")}`);
     }
-    const bytes = encodeManifest(manifest.data);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
     const whole = join(work, "bundle");
     {
       await using out = await open(whole, "wx");
-      for (const part of [magic, length, bytes, signBytes("bundle", bytes, privateKey)])
-        await out.writeFile(part);
+      await out.writeFile(encodeHead(manifest.data, privateKey));
       for await (const chunk of readFrom(payload, 0)) await out.writeFile(chunk);
       await out.sync();
     }
@@ -102,41 +89,16 @@ async function hashOf(file: FileHandle, start: number, signal?: AbortSignal): Pr
   return hash.digest("hex");
 }
 
-async function readExactly(file: FileHandle, start: number, sizeBytes: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(sizeBytes), 0, sizeBytes, start);
-  if (bytesRead < sizeBytes) throw invalid("is cut short");
-  return buffer;
-}
-
-export interface Bundle {
-  readonly manifest: Manifest;
-  /** Where the payload begins in the file, bytes. */
-  readonly payloadStart: number;
-}
-
-async function readHead(file: FileHandle, keys: KeySet | undefined): Promise<Bundle> {
-  const prefix = await readExactly(file, 0, prefixBytes);
-  if (!prefix.subarray(0, magic.length).equals(magic)) throw invalid("is none: it begins with other bytes");
-  const manifestBytes = prefix.readUInt32BE(magic.length);
-  if (manifestBytes > manifestMaxBytes) throw invalid("has a manifest of impossible length");
-  const signed = await readExactly(file, prefixBytes, manifestBytes + signatureBytes);
-  const bytes = signed.subarray(0, manifestBytes);
-  const signature = signed.subarray(manifestBytes);
-  // Nothing of the bundle is looked into before it is known to come from somebody trusted.
-  if (keys) requireReleaseSignature("bundle", bytes, signature, keys);
-  const manifest = parseManifest(bytes);
-  return { manifest, payloadStart: prefixBytes + manifestBytes + signatureBytes };
-}
-
-async function check(file: FileHandle, keys: KeySet | undefined, signal?: AbortSignal): Promise<Bundle> {
-  const bundle = await readHead(file, keys);
-  const { sizeBytes, sha256 } = bundle.manifest.payload;
+async function check(file: FileHandle, keys: KeySet, signal?: AbortSignal): Promise<BundleHead> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(headMaxBytes), 0, headMaxBytes, 0);
+  const head = decodeHead(buffer.subarray(0, bytesRead), keys);
+  const { sizeBytes, sha256 } = head.manifest.payload;
   const { size } = await file.stat();
-  if (size !== bundle.payloadStart + sizeBytes) {
-    throw invalid(size < bundle.payloadStart + sizeBytes ? "is cut short" : "goes on after its end");
+  if (size !== head.payloadStart + sizeBytes) {
+    throw invalid(size < head.payloadStart + sizeBytes ? "is cut short" : "goes on after its end");
   }
-  if ((await hashOf(file, bundle.payloadStart, signal)) !== sha256) throw invalid("is damaged");
-  return bundle;
+  if ((await hashOf(file, head.payloadStart, signal)) !== sha256) throw invalid("is damaged");
+  return head;
 }
 
 const opened = (path: string): Promise<FileHandle> =>
@@ -148,15 +110,9 @@ const opened = (path: string): Promise<FileHandle> =>
  * Checks all of a bundle: who signed it, that it is whole, and that not a bit has changed. Throws `update-invalid`. Nothing
  * but its manifest has been looked into then.
  */
-export async function verifyBundle(path: string, keys: KeySet, signal?: AbortSignal): Promise<Bundle> {
+export async function verifyBundle(path: string, keys: KeySet, signal?: AbortSignal): Promise<BundleHead> {
   await using file = await opened(path);
   return await check(file, keys, signal);
-}
-
-/** The same without a look at the signature: for one who only passes the bundle on to those who do look. */
-export async function inspectBundle(path: string, signal?: AbortSignal): Promise<Bundle> {
-  await using file = await opened(path);
-  return await check(file, undefined, signal);
 }
 
 export interface UnpackOptions {
@@ -170,7 +126,7 @@ export interface UnpackOptions {
  */
 export async function unpackBundle(
   path: string,
-  { manifest, payloadStart }: Bundle,
+  { manifest, payloadStart }: BundleHead,
   folder: string,
   { signal, disk = realDisk }: UnpackOptions = {},
 ): Promise<void> {

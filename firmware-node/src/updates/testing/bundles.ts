@@ -3,8 +3,8 @@ import { createHash, createPrivateKey, type KeyObject } from "node:crypto";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type KeySet, openKeySet, signKeySet } from "../keys.ts";
-import type { ManifestInput } from "../manifest.ts";
+import { type KeySet, openKeySet, signKeySet } from "@platen/proto/bundle";
+import type { ManifestInput } from "@platen/proto/bundle";
 
 export interface TempFolder extends AsyncDisposable {
   readonly path: string;

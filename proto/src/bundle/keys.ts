@@ -4,7 +4,7 @@
  * higher number: so a release key that leaked is replaced without touching a board, and an old list cannot be played again.
  */
 import { createHash, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { PlatenError } from "@platen/proto";
+import { PlatenError } from "../error.ts";
 import { z } from "zod";
 
 const keySchema = z.strictObject({

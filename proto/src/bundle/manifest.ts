@@ -1,5 +1,5 @@
 /** What a bundle says of itself: the signed part of its file. */
-import { PlatenError } from "@platen/proto";
+import { PlatenError } from "../error.ts";
 import { z } from "zod";
 
 /** Of the bundle's file and of this manifest. */

@@ -67,6 +67,9 @@ const trustedBits = 1e6;
 /** What a frame costs beside its payload: header, CRC, stuffing, delimiters. */
 const frameOverheadBytes = 14;
 const minPayloadBytes = 64;
+/** Frames are small until so many bits were sent: on a line that destroys most large ones, the first would block the window. */
+const untriedBits = 1e5;
+const untriedPayloadBytes = 128;
 
 export const startSender = (limits: SenderLimits): Sender => ({
   limits,
@@ -92,8 +95,9 @@ export const startSender = (limits: SenderLimits): Sender => ({
  */
 export function bestPayloadBytes({ recentBits, recentLosses }: Sender, largest: number): number {
   const fatal = recentLosses / (recentBits + trustedBits);
-  const best = fatal > 0 ? Math.floor(Math.sqrt(frameOverheadBytes / (8 * fatal))) : largest;
-  return Math.min(largest, Math.max(minPayloadBytes, best));
+  const most = recentBits < untriedBits ? untriedPayloadBytes : largest;
+  const best = fatal > 0 ? Math.floor(Math.sqrt(frameOverheadBytes / (8 * fatal))) : most;
+  return Math.min(largest, most, Math.max(minPayloadBytes, best));
 }
 
 export const offer = (sender: Sender, type: number, payload: Uint8Array): Sender => ({
@@ -110,9 +114,14 @@ function withRoundTrip(sender: Sender, tookMs: number): Sender {
   const variation =
     smoothedMs === undefined ? tookMs / 2 : 0.75 * variationMs + 0.25 * Math.abs(smoothedMs - tookMs);
   const smoothed = smoothedMs === undefined ? tookMs : 0.875 * smoothedMs + 0.125 * tookMs;
-  const timeoutMs = Math.min(maxTimeoutMs, Math.max(minTimeoutMs, smoothed + 4 * variation));
-  return { ...sender, smoothedMs: smoothed, variationMs: variation, timeoutMs };
+  return { ...sender, smoothedMs: smoothed, variationMs: variation };
 }
+
+/** As long as things go on: time-outs that follow each other double it. */
+const usualTimeoutMs = ({ smoothedMs, variationMs }: Sender): number =>
+  smoothedMs === undefined
+    ? firstTimeoutMs
+    : Math.min(maxTimeoutMs, Math.max(minTimeoutMs, smoothedMs + 4 * variationMs));
 
 /** What an acknowledgement says. One that lies outside what was sent is ignored: it cannot be of this session. */
 export function acknowledge(sender: Sender, ack: Ack, nowMs: number): Sender {
@@ -146,11 +155,13 @@ export function acknowledge(sender: Sender, ack: Ack, nowMs: number): Sender {
     sender.outstanding.filter((frame) => frame.lost).length;
   const credit = difference32(ack.credit, sender.credit) > 0 ? ack.credit : sender.credit;
   const timed = took === undefined ? sender : withRoundTrip(sender, took);
+  // Not only after a measured round trip: when every frame goes more than once there is none for long.
+  const timeoutMs = progress ? usualTimeoutMs(timed) : sender.timeoutMs;
   const timeoutAtMs =
-    outstanding.length === 0 ? undefined : progress ? nowMs + timed.timeoutMs : sender.timeoutAtMs;
+    outstanding.length === 0 ? undefined : progress ? nowMs + timeoutMs : sender.timeoutAtMs;
   const timeouts = progress ? 0 : sender.timeouts;
   const recentLosses = sender.recentLosses + Math.max(0, losses);
-  return { ...timed, outstanding, credit, orderSeen, timeoutAtMs, timeouts, recentLosses };
+  return { ...timed, outstanding, credit, orderSeen, timeoutMs, timeoutAtMs, timeouts, recentLosses };
 }
 
 const bytesUnderWay = (outstanding: readonly Outstanding[]): number =>

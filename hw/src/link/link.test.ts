@@ -229,7 +229,7 @@ describe("a job", () => {
       sendAll(rig, ...bandMessages(band, strideBytes, rig.link.capabilities!, rig.link.payloadBytes));
       rig.run(() => rig.link.isDelivered, 300_000);
     }
-    expect(rig.link.payloadBytes).toBeLessThan(128);
+    expect(rig.link.payloadBytes).toBeLessThan(200);
     sendAll(rig, { kind: "page-end", digest: sheets[0].reduce(digestBand, 0) }, { kind: "job-end" });
     rig.run(isStacked(rig, 1), 300_000);
     expectPrinted(rig, sheets[0]);

@@ -38,12 +38,15 @@ import { type Announcement, Registry, type ServiceName } from "./app/registry.ts
 import { ResultStore } from "./app/result-store.ts";
 import { openSessionStores, type SessionStores } from "./app/session-stores.ts";
 import { SourceDownloader } from "./app/source-downloader.ts";
+import { Updates } from "./app/updates.ts";
 import type { BackendConfig, Role } from "./config.ts";
+import { parsePrinterId } from "./domain/ids.ts";
 import { executorService } from "./grpc/executor.ts";
 import { instructorServices } from "./grpc/instructors.ts";
 import { intakeService } from "./grpc/intake.ts";
 import { pollOnlyService, printerQueueService } from "./grpc/printer-queue.ts";
-import { serveResults } from "./http/result-server.ts";
+import { printerUpdateService, updateService } from "./grpc/updates.ts";
+import { type BundleSource, serveResults } from "./http/result-server.ts";
 import type { Storage } from "./ports/storage.ts";
 import { createConverter } from "./render/converter.ts";
 
@@ -134,7 +137,7 @@ export async function startBackend(
     ? await startResultStore(shared)
     : { httpAddress: "", resultUrl: "" };
   const executors = plays("executor") ? await startExecutors(shared, resultUrl) : [];
-  const { grpcAddress, pollAddress } = await startFront(shared, plays);
+  const { grpcAddress, pollAddress } = await startFront(shared, plays, resultUrl);
 
   const running = stack.move();
   return {
@@ -175,10 +178,27 @@ function balanced(shared: Shared, service: ServiceName): Connection {
   );
 }
 
+/** Bundles for printers that show the update key of their own key. */
+async function bundleSource({ storage, config, now }: Shared): Promise<BundleSource> {
+  const updates = await Updates.open(storage.keyValue, storage.blobs, now);
+  const printers = await Printers.open(storage.keyValue, config.enrolmentKey, now);
+  return async (sha256, printerId, updateKey) => {
+    await printers.authenticateFetch(parsePrinterId(printerId), updateKey, sha256);
+    const blob = await updates.bytes(sha256);
+    if (!blob) throw new PlatenError("update-unknown", "there is no such bundle");
+    return blob;
+  };
+}
+
 async function startResultStore(shared: Shared): Promise<{ httpAddress: string; resultUrl: string }> {
   const { config, stores, now, tls, log, stack } = shared;
   const server = stack.use(
-    await serveResults(new ResultStore(stores, now), { listen: config.httpListen, tls, log }),
+    await serveResults(new ResultStore(stores, now), {
+      listen: config.httpListen,
+      bundles: await bundleSource(shared),
+      tls,
+      log,
+    }),
   );
   const resultUrl = (config.resultUrl ?? server.url).replace(/\/+$/, "");
   await announce(shared, "result-stores", processId(), resultUrl);
@@ -290,6 +310,7 @@ const frontGraceMs = 3000;
 async function startFront(
   shared: Shared,
   plays: (role: Role) => boolean,
+  ownResultUrl: string,
 ): Promise<{ grpcAddress: string; pollAddress: string }> {
   if (!plays("intake") && !plays("controller") && !plays("instructors"))
     return { grpcAddress: "", pollAddress: "" };
@@ -319,11 +340,14 @@ async function startFront(
     now,
   });
   const draining = new AbortController();
-  if (plays("intake")) services.push(intakeService(intake, draining.signal));
+  const updates = await Updates.open(storage.keyValue, storage.blobs, now);
+  if (plays("intake")) services.push(intakeService(intake, draining.signal), updateService(updates));
   let pollAddress = "";
   if (plays("controller")) {
     const queueing = { printers, queue, executors, allowPlaintext: config.allowPlaintext, now };
-    services.push(printerQueueService(queueing));
+    const resultUrl = resultStoreUrl(shared, ownResultUrl);
+    const updating = { updates, printers, resultUrl, intervalMs: config.updateIntervalMs };
+    services.push(printerQueueService(queueing), printerUpdateService(updating));
     if (config.pollListen)
       pollAddress = await servePolls(shared, config.pollListen, pollOnlyService(queueing));
   }

@@ -106,6 +106,9 @@ export const backendConfigSchema = z.strictObject({
   printerPatienceMs: milliseconds
     .default(24 * hour)
     .describe("a job is aborted when its printer has been out of reach for so long"),
+  updateIntervalMs: milliseconds
+    .default(5 * minute)
+    .describe("how often printers ask whether there is other software for them"),
   reapIntervalMs: milliseconds.default(minute).describe("how often to look for what crashed jobs left"),
   reapGraceMs: milliseconds
     .default(5 * minute)

@@ -15,6 +15,8 @@ import {
   pollKeyOfHash,
   type RegisteredPrinter,
   RegisteredPrinterSchema,
+  updateKeyOfHash,
+  type UpdateStatus,
 } from "@platen/proto";
 import { z } from "zod";
 import { isEndState } from "../domain/endings.ts";
@@ -97,6 +99,7 @@ export class Printers {
       mode,
       address,
       ...(status && { status }),
+      ...(existing && { update: decode(existing.value).update }),
       seenTime: timestampFromMs(this.#now()),
     });
     const record = { keyHash: hashOf(key).toString("hex"), printer: encode(printer) };
@@ -178,6 +181,28 @@ export class Printers {
         time: timestampFromMs(this.#now()),
       }),
     );
+  }
+
+  /** The printer said how its software is. */
+  async updated(printerId: PrinterId, update: UpdateStatus): Promise<void> {
+    await this.#records.change(printerId, (record) => {
+      const printer = decode(record);
+      const changed = create(RegisteredPrinterSchema, {
+        ...printer,
+        update,
+        seenTime: timestampFromMs(this.#now()),
+      });
+      return { ...record, printer: encode(changed) };
+    });
+  }
+
+  /** Checks the update key that a printer shows for a bundle. Throws `printer-unknown` or `unauthenticated`. */
+  async authenticateFetch(printerId: PrinterId, updateKey: string, bundleSha256: string): Promise<void> {
+    const record = await this.#records.get(printerId);
+    if (!record) throw new PlatenError("printer-unknown", `no printer named ${printerId} has registered`);
+    if (!sameKey(updateKey, updateKeyOfHash(record.value.keyHash, bundleSha256))) {
+      throw new PlatenError("unauthenticated", `the update key of printer ${printerId} is wrong`);
+    }
   }
 
   async get(printerId: PrinterId): Promise<RegisteredPrinter | undefined> {

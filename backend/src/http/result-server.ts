@@ -1,4 +1,7 @@
-/** The result store over HTTP (S1501 to S1508): metafiles and pages, streamed, to whoever holds the token. */
+/**
+ * The result store over HTTP (S1501 to S1508): metafiles and pages, streamed, to whoever holds the token. And bundles of printers'
+ * software, to printers.
+ */
 import {
   createServer,
   type IncomingMessage,
@@ -19,6 +22,10 @@ export interface ResultServer extends AsyncDisposable {
   readonly url: string;
 }
 
+/** A bundle, for the printer that shows its update key; throws `update-unknown`, `unauthenticated` or `printer-unknown`. */
+export type BundleSource = (sha256: string, printerId: string, updateKey: string) => Promise<Blob>;
+
+const bundleRoute = /^\/v1\/updates\/([0-9a-f]{64})$/;
 const routes = [
   { pattern: /^\/v1\/results\/([A-Za-z0-9_-]{1,64})\/metafile$/, kind: "metafile" },
   { pattern: /^\/v1\/results\/([A-Za-z0-9_-]{1,64})\/pages\/(\d{1,6})$/, kind: "page" },
@@ -63,6 +70,7 @@ async function send(
 
 async function answer(
   store: ResultStore,
+  bundles: BundleSource,
   request: IncomingMessage,
   response: ServerResponse,
   signal: AbortSignal,
@@ -71,6 +79,12 @@ async function answer(
     throw new PlatenError("unimplemented", "results can only be read: GET or HEAD");
   }
   const path = new URL(request.url ?? "/", "http://localhost").pathname;
+  const bundle = bundleRoute.exec(path)?.[1];
+  if (bundle !== undefined) {
+    const printerId = String(request.headers["platen-printer-id"] ?? "");
+    const blob = await bundles(bundle, printerId, bearer(request));
+    return send(request, response, blob, "application/vnd.platen.bundle");
+  }
   for (const { pattern, kind } of routes) {
     const [, id, page] = pattern.exec(path) ?? [];
     if (id === undefined) continue;
@@ -83,12 +97,12 @@ async function answer(
 }
 
 const listener =
-  (store: ResultStore, log: (error: PlatenError) => void): RequestListener =>
+  (store: ResultStore, bundles: BundleSource, log: (error: PlatenError) => void): RequestListener =>
   async (request, response) => {
     const gone = new AbortController();
     response.on("close", () => gone.abort(new PlatenError("canceled", "the printer closed the connection")));
     try {
-      await answer(store, request, response, gone.signal);
+      await answer(store, bundles, request, response, gone.signal);
     } catch (thrown) {
       const error = toPlatenError(thrown);
       if (error.code === "internal" && !gone.signal.aborted) log(error);
@@ -99,11 +113,16 @@ const listener =
 /** Serves over TLS when there is a certificate. A held page request (not converted yet) may last; idle connections do not. */
 export async function serveResults(
   store: ResultStore,
-  options: { listen: string; tls: TlsMaterial; log: (error: PlatenError) => void },
+  options: {
+    listen: string;
+    tls: TlsMaterial;
+    bundles: BundleSource;
+    log: (error: PlatenError) => void;
+  },
 ): Promise<ResultServer> {
-  const { listen, tls, log } = options;
+  const { listen, tls, bundles, log } = options;
   const secure = tls.cert !== undefined && tls.key !== undefined;
-  const handle = listener(store, log);
+  const handle = listener(store, bundles, log);
   const server: Server = secure
     ? createTlsServer(
         { cert: tls.cert, key: tls.key, ...(tls.ca && { ca: tls.ca, requestCert: true }) },

@@ -1,6 +1,7 @@
 /**
  * One seeded run of the link's soak: a job over a line with faults drawn by lot, while cuts, stalls, power cuts of engine and
- * controller, and jams happen. In virtual time, so that a stall of 30 s costs nothing, and the same each time.
+ * controller, and jams happen, somebody cancels, and some engines never come back; some jobs wait for faults to pass, and some
+ * are over with the first. In virtual time, so that a stall of 30 s costs nothing, and the same each time.
  */
 import { type LineFaults, randomInt, seededRandom } from "@platen/hw/link";
 import { PlatenError } from "@platen/proto";
@@ -17,7 +18,7 @@ export interface SoakResult {
   readonly sheets: number;
   readonly virtualS: number;
   readonly faults: LineFaults;
-  /** What was done to it, and how often. */
+  /** What was done to it, in order. */
   readonly events: readonly string[];
 }
 
@@ -57,7 +58,13 @@ export async function soakRun(seed: number): Promise<SoakResult> {
     }
   });
 
+  /** The `cancel` policy of S1411: the first fault is the end. */
+  const cancelsOnFault = random() < 0.15;
+  const cancel = new AbortController();
+  const cancelJob = (): void => cancel.abort(new PlatenError("canceled", "somebody canceled the job"));
+
   let finished = false;
+  let gone = false;
   let driver = await engine.openDriver(limitMs);
   const attempt = () => {
     const by = driver;
@@ -65,6 +72,10 @@ export async function soakRun(seed: number): Promise<SoakResult> {
       driver: by,
       jobId,
       sheets,
+      signal: cancel.signal,
+      onFault(reasons) {
+        if (by === driver && cancelsOnFault) throw new PlatenError("engine-fault", String(reasons));
+      },
       // What a controller that has lost its power hears does not count.
       onStacked: (sheet) => {
         if (by === driver) told = Math.max(told, sheet);
@@ -104,8 +115,14 @@ export async function soakRun(seed: number): Promise<SoakResult> {
     },
     "engine power cut"() {
       engine.powerOff();
-      engine.clock.after(randomInt(random, 0, 10_000), () => engine.powerOn());
+      engine.clock.after(randomInt(random, 0, 10_000), () => gone || engine.powerOn());
     },
+    "engine gone for good, and somebody cancels"() {
+      gone = true;
+      engine.powerOff();
+      engine.clock.after(randomInt(random, 0, 60_000), cancelJob);
+    },
+    "somebody cancels": cancelJob,
     async "host power cut"() {
       const opening = engine.openDriver(limitMs);
       // The one before is deaf and dumb from here on.
@@ -115,8 +132,8 @@ export async function soakRun(seed: number): Promise<SoakResult> {
   };
   const names = Object.keys(calamities);
   const trouble = (async () => {
-    for (let left = randomInt(random, 0, 3); left > 0; left--) {
-      await new Promise<void>((resolve) => engine.clock.after(randomInt(random, 1, 4000), resolve));
+    for (let left = randomInt(random, 0, 4); left > 0; left--) {
+      await new Promise<void>((resolve) => engine.clock.after(randomInt(random, 1, 1200), resolve));
       if (finished) return;
       const name = names[randomInt(random, 0, names.length - 1)]!;
       events.push(name);
@@ -132,7 +149,15 @@ export async function soakRun(seed: number): Promise<SoakResult> {
   }
   finished = true;
   await engine.run(trouble, limitMs).catch(() => {});
-  if (end === "printed") mistakes.push(...mistakesOf(engine.model, jobKey, sheets));
+  if (end === "canceled" || end === "engine-fault") {
+    await engine.run(driver.abort(), limitMs);
+    // Nobody sends any more: what the engine has it stacks or throws out, the latter after a minute of silence at the latest.
+    await driver[Symbol.asyncDispose]();
+    await engine.pass(120_000);
+    if (engine.model.inPath.length > 0) mistakes.push("a sheet stays in the path");
+  }
+  const stacked = end === "printed" ? sheets.length : engine.model.stackedOf(jobKey);
+  mistakes.push(...mistakesOf(engine.model, jobKey, sheets.slice(0, stacked)));
   return {
     seed,
     outcome: end,

@@ -67,6 +67,10 @@ export async function printSheets(options: PrintSheetsOptions): Promise<void> {
   const { driver, jobId, sheets, signal = new AbortController().signal } = options;
   let stacked = 0;
   let untilReady: PromiseWithResolvers<void> | undefined;
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => {});
+  const abort = (): void => aborted.reject(signal.reason as Error);
+  signal.addEventListener("abort", abort);
   const mute = driver.listen((event) => {
     if (event.kind === "stopped") untilReady ??= Promise.withResolvers();
     if (event.kind === "ready") {
@@ -84,7 +88,7 @@ export async function printSheets(options: PrintSheetsOptions): Promise<void> {
       } catch (error) {
         if (!(error instanceof EngineFault)) throw error;
         options.onFault?.(error.reasons);
-        await untilReady?.promise;
+        await Promise.race([untilReady?.promise, aborted.promise]);
       }
     }
   };
@@ -99,6 +103,7 @@ export async function printSheets(options: PrintSheetsOptions): Promise<void> {
       await driver.endJob(signal);
     });
   } finally {
+    signal.removeEventListener("abort", abort);
     mute();
   }
 }

@@ -157,6 +157,7 @@ async function publish(
     mediaWidthUm: settings.mediaWidthUm,
     mediaHeightUm: settings.mediaHeightUm,
     resolutionDpi: settings.ticket?.printerResolutionDpi ?? 0,
+    ...(document.sourceProfile && { sourceProfile: document.sourceProfile }),
     pages: document.impressions.map((page) => ({ ...page, url: `${base}/pages/${page.pageNumber}` })),
   });
   const location = identificationId; // S1312

@@ -215,7 +215,8 @@ describe("convert request", () => {
   });
 
   it("S1308 to S1317: metafile first and final, then the pages; the source data are deleted", async () => {
-    const { executor } = await executorWith({ pages: 3 });
+    const sourceProfile = Uint8Array.of(1, 2, 3);
+    const { executor } = await executorWith({ pages: 3, sourceProfile });
     const { token } = await executor.requestToken("t", session);
     await executor.download("d", session, url, "e1", never);
     const results = new ResultStore(stores, () => nowMs);
@@ -239,7 +240,7 @@ describe("convert request", () => {
     expect(kinds).toEqual(["opened", "page", "page", "page", "completed"]);
     expect(await metafile()).toBe(firstMetafile);
     const parsed = fromJsonString(MetafileSchema, firstMetafile!);
-    expect(parsed).toMatchObject({ identificationId, jobName: "a job", resolutionDpi: 300 });
+    expect(parsed).toMatchObject({ identificationId, jobName: "a job", resolutionDpi: 300, sourceProfile });
     expect(parsed.pages.map((page) => page.url.split("/").slice(-2).join("/"))).toEqual([
       "pages/1",
       "pages/2",

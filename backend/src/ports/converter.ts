@@ -27,6 +27,8 @@ export interface ConvertedPage {
 
 export interface OpenDocument extends AsyncDisposable {
   readonly impressions: readonly Impression[];
+  /** The ICC profile of the bands' pixels (metafile.proto, source_profile); sRGB without one. */
+  readonly sourceProfile?: Uint8Array | undefined;
   /**
    * Converts the given pages, several at a time, and yields each as it is ready, in any order. Throws `document-damaged`,
    * `conversion-time-limit`, `conversion-memory-limit` or `conversion-crashed`; ends with `canceled` when `signal` aborts.

@@ -18,6 +18,7 @@ import { type PdfPage, pdf } from "../../../e2e/support/pdf.ts";
 import type { Converter, MediaType } from "../ports/converter.ts";
 import { createConverter } from "./converter.ts";
 import { type Picture, pictureOf, readBands } from "./test-support.ts";
+import { ownColors } from "./worker/own-colors.ts";
 
 const never = new AbortController().signal;
 
@@ -339,6 +340,45 @@ describe("images", () => {
       png,
     );
     expect(hex(picture, 16, 16)).toBe("ff7f7f");
+  });
+
+  it("keep a colour space of their own, and say which; sRGB is none, and shades of grey are reckoned in sRGB", async () => {
+    const image = async (profile: string) =>
+      quarters().withMetadata({ density: 72, icc: profile }).png().toBuffer();
+    const opened = async (bytes: Uint8Array, ticket: TicketInit = {}) => {
+      await using open = await converter.open(
+        await fileOf(bytes),
+        "image/png",
+        settings(40, 80, ticket),
+        never,
+      );
+      return open.sourceProfile;
+    };
+    // The same red, in the numbers of Display P3.
+    const wide = await image("p3");
+    expect(hex((await convert(wide, settings(40, 80), png))[0], 4, 4)).toBe("ea3322");
+    expect(Buffer.from((await opened(wide))!)).toEqual((await sharp(wide).metadata()).icc);
+
+    expect(await opened(await image("srgb"))).toBeUndefined();
+    const monochrome: TicketInit = { printColorMode: PrintColorMode.MONOCHROME };
+    expect(await opened(wide, monochrome)).toBeUndefined();
+    const [grey] = await convert(wide, settings(40, 80, monochrome), png);
+    const [plain] = await convert(await image("srgb"), settings(40, 80, monochrome), png);
+    expect(Math.abs(grey!.at(4, 4) - plain!.at(4, 4)) & 0xff).toBeLessThan(3);
+  });
+
+  it("are turned into sRGB where their profile is none for RGB", async () => {
+    const wide = await quarters().withMetadata({ density: 72, icc: "p3" }).png().toBuffer();
+    const { icc } = await sharp(wide).metadata();
+    for (const change of [
+      (bytes: Buffer) => bytes.write("GRAY", 16),
+      (bytes: Buffer) => bytes.write("prtr", 12),
+    ]) {
+      const bytes = Buffer.from(icc!);
+      change(bytes);
+      expect(ownColors({ ...(await sharp(wide).metadata()), icc: bytes })).toBeUndefined();
+    }
+    expect(ownColors({ ...(await sharp(wide).metadata()), icc: icc!.subarray(0, 300) })).toBeUndefined();
   });
 
   it("may be grey, of 16 bits, or in CMYK", async () => {

@@ -53,6 +53,7 @@ const bandSettings = ({ ticket }: ConversionSettings): BandSettings => ({
 
 class ConvertibleDocument implements OpenDocument {
   readonly impressions: readonly ImposedSide[];
+  readonly sourceProfile: Uint8Array | undefined;
   readonly #file: DocumentFile;
   readonly #bands: BandSettings;
   readonly #folder: string;
@@ -65,6 +66,7 @@ class ConvertibleDocument implements OpenDocument {
   constructor(
     file: DocumentFile,
     impressions: readonly ImposedSide[],
+    sourceProfile: Uint8Array | undefined,
     bands: BandSettings,
     folder: string,
     pool: WorkerPool,
@@ -72,6 +74,7 @@ class ConvertibleDocument implements OpenDocument {
   ) {
     this.#file = file;
     this.impressions = impressions;
+    this.sourceProfile = sourceProfile;
     this.#bands = bands;
     this.#folder = folder;
     this.#pool = pool;
@@ -158,13 +161,15 @@ export function createConverter(options: ConverterOptions = {}): Converter {
       settings: ConversionSettings,
       signal: AbortSignal,
     ): Promise<OpenDocument> {
-      const file: DocumentFile = { id: randomUUID(), path, mediaType };
+      const bands = bandSettings(settings);
+      // Shades of grey are reckoned in sRGB.
+      const file: DocumentFile = { id: randomUUID(), path, mediaType, keepColors: !bands.monochrome };
       const pageRanges = (settings.ticket?.pageRanges ?? []).map(({ firstPage, lastPage }) => ({
         firstPage,
         lastPage,
       }));
       try {
-        const { pages } = await pool.run<Opened>(
+        const { pages, sourceProfileBase64 } = await pool.run<Opened>(
           { kind: "open", document: file, pageRanges },
           limits.openTimeoutMs,
           signal,
@@ -173,7 +178,9 @@ export function createConverter(options: ConverterOptions = {}): Converter {
         // All have the size of the media.
         sides.slice(0, 1).forEach(checkSize);
         const folder = await mkdtemp(join(limits.tempDir, "platen-pages-"));
-        return new ConvertibleDocument(file, sides, bandSettings(settings), folder, pool, limits);
+        const profile =
+          sourceProfileBase64 === undefined ? undefined : Buffer.from(sourceProfileBase64, "base64");
+        return new ConvertibleDocument(file, sides, profile, bands, folder, pool, limits);
       } catch (error) {
         pool.release(file);
         throw error;

@@ -8,6 +8,8 @@ export interface DocumentFile {
   readonly id: string;
   readonly path: string;
   readonly mediaType: MediaType;
+  /** Whether an image is drawn in its own colour space, not in sRGB. */
+  readonly keepColors: boolean;
 }
 
 /** How bands are encoded. */
@@ -49,6 +51,8 @@ export type WorkRequest = OpenRequest | RenderRequest;
 export interface Opened {
   readonly kind: "opened";
   readonly pages: readonly InputPage[];
+  /** The ICC profile of what is drawn; sRGB without one. */
+  readonly sourceProfileBase64?: string;
 }
 
 export interface Rendered {

@@ -16,6 +16,8 @@ export interface FakeConverterOptions {
   beforePage?: (pageNumber: number, signal: AbortSignal) => Promise<void>;
   /** What opening throws. Default: nothing. */
   openError?: PlatenError;
+  /** The colour space of what it converts. */
+  sourceProfile?: Uint8Array;
 }
 
 const widthPx = 8;
@@ -30,6 +32,7 @@ export async function createFakeConverter({
   pages,
   beforePage,
   openError,
+  sourceProfile,
 }: FakeConverterOptions): Promise<FakeConverter> {
   const dir = await mkdtemp(join(tmpdir(), "platen-fake-converter-"));
   const converted: number[] = [];
@@ -50,6 +53,7 @@ export async function createFakeConverter({
           widthPx,
           heightPx,
         })),
+        sourceProfile,
         convert: async function* (pageNumbers, signal) {
           for (const pageNumber of pageNumbers) yield await convertPage(pageNumber, signal);
         },

@@ -3,6 +3,7 @@ import { type Canvas, createCanvas, ImageData, type SKRSContext2D } from "@napi-
 import { PlatenError } from "@platen/proto";
 import sharp, { type Sharp } from "sharp";
 import type { Matrix } from "../../domain/geometry.ts";
+import { ownColors } from "./own-colors.ts";
 import type { PageSource } from "./page-source.ts";
 
 /** Pixels of an image that is taken: 16,000 × 16,000 and the like. */
@@ -12,8 +13,13 @@ const maxInputPixels = 2 ** 28;
 const defaultDpi = 72;
 const leastDpi = 36;
 
-const open = (path: string): Sharp =>
-  sharp(path, { failOn: "error", limitInputPixels: maxInputPixels, sequentialRead: true }).autoOrient();
+const open = (path: string, ignoreIcc = false): Sharp =>
+  sharp(path, {
+    failOn: "error",
+    limitInputPixels: maxInputPixels,
+    sequentialRead: true,
+    ignoreIcc,
+  }).autoOrient();
 
 function imageError(cause: unknown): PlatenError {
   const reason = cause instanceof Error ? cause.message : String(cause);
@@ -24,6 +30,7 @@ function imageError(cause: unknown): PlatenError {
 
 class ImageSource implements PageSource {
   readonly pageCount = 1;
+  readonly sourceProfile: Uint8Array | undefined;
   readonly #path: string;
   readonly #widthPx: number;
   readonly #heightPx: number;
@@ -31,7 +38,14 @@ class ImageSource implements PageSource {
   /** Decoded for a side, and used for each of its strips. */
   #decoded: Canvas | undefined;
 
-  constructor(path: string, widthPx: number, heightPx: number, dpi: number) {
+  constructor(
+    path: string,
+    widthPx: number,
+    heightPx: number,
+    dpi: number,
+    sourceProfile: Uint8Array | undefined,
+  ) {
+    this.sourceProfile = sourceProfile;
     this.#path = path;
     this.#widthPx = widthPx;
     this.#heightPx = heightPx;
@@ -43,13 +57,13 @@ class ImageSource implements PageSource {
     return { widthPt: this.#widthPx * pointsPerPixel, heightPt: this.#heightPx * pointsPerPixel };
   }
 
-  /** In sRGB, upright, over white; reduced to `widthPx` × `heightPx` where it has more. */
+  /** In sRGB or the image's own space, upright, over white; reduced to `widthPx` × `heightPx` where it has more. */
   async #decode(widthPx: number, heightPx: number): Promise<Canvas> {
     const width = Math.min(widthPx, this.#widthPx);
     const height = Math.min(heightPx, this.#heightPx);
     if (this.#decoded?.width === width && this.#decoded.height === height) return this.#decoded;
     try {
-      const pixels = await open(this.#path)
+      const pixels = await open(this.#path, this.sourceProfile !== undefined)
         .resize(width, height, { fit: "fill" })
         .flatten({ background: "#ffffff" })
         .toColourspace("srgb")
@@ -84,12 +98,14 @@ class ImageSource implements PageSource {
   }
 }
 
-/** Throws `document-damaged` and `document-too-large`. */
-export async function openImage(path: string): Promise<PageSource> {
+/** With `keepColors` it is drawn in its own colour space where it has one. Throws `document-damaged` and `document-too-large`. */
+export async function openImage(path: string, keepColors: boolean): Promise<PageSource> {
   try {
-    const { autoOrient, density = defaultDpi } = await open(path).metadata();
+    const metadata = await open(path).metadata();
+    const { autoOrient, density = defaultDpi } = metadata;
     const dpi = density < leastDpi ? defaultDpi : density;
-    return new ImageSource(path, autoOrient.width, autoOrient.height, dpi);
+    const profile = keepColors ? ownColors(metadata) : undefined;
+    return new ImageSource(path, autoOrient.width, autoOrient.height, dpi, profile);
   } catch (cause) {
     throw imageError(cause);
   }

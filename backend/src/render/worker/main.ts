@@ -30,10 +30,11 @@ const canvas = new ReusedCanvas();
 /** By id, the least recently used first. */
 const documents = new Map<string, PageSource>();
 
-async function sourceOf({ id, path, mediaType }: DocumentFile): Promise<PageSource> {
+async function sourceOf({ id, path, mediaType, keepColors }: DocumentFile): Promise<PageSource> {
   const open = documents.get(id);
   documents.delete(id);
-  const source = open ?? (await (mediaType === "application/pdf" ? openPdf(path) : openImage(path)));
+  const source =
+    open ?? (await (mediaType === "application/pdf" ? openPdf(path) : openImage(path, keepColors)));
   documents.set(id, source);
   for (const [oldest] of documents) {
     if (documents.size <= maxOpenDocuments) break;
@@ -58,7 +59,8 @@ async function openDocument({ document, pageRanges }: OpenRequest): Promise<Open
   for (const pageNumber of selectPages(source.pageCount, pageRanges)) {
     pages.push({ pageNumber, ...(await source.size(pageNumber)) });
   }
-  return { kind: "opened", pages };
+  const profile = source.sourceProfile && Buffer.from(source.sourceProfile).toString("base64");
+  return { kind: "opened", pages, ...(profile !== undefined && { sourceProfileBase64: profile }) };
 }
 
 function failureOf(error: unknown): { code: ErrorCode; message: string } {

@@ -4,6 +4,8 @@ import type { Matrix } from "../../domain/geometry.ts";
 
 export interface PageSource extends AsyncDisposable {
   readonly pageCount: number;
+  /** The ICC profile of what is drawn; sRGB without one. */
+  readonly sourceProfile?: Uint8Array | undefined;
   /** The page as it is shown, points. Throws `document-damaged`. */
   size(pageNumber: number): Promise<{ readonly widthPt: number; readonly heightPt: number }>;
   /**

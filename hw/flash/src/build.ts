@@ -1,0 +1,287 @@
+/** `platen-flash build`: from the repository to a card's image. */
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { verifyBundle } from "@platen/firmware-node/updates";
+import { PlatenError } from "@platen/proto";
+import { keyIdOf, openKeySet } from "@platen/proto/bundle";
+import { buildApp, copyProtos, installPackages } from "./app.ts";
+import { makeBoot } from "./boot.ts";
+import { packApp, packRuntime } from "./bundle.ts";
+import { bundlePrograms } from "./bundler.ts";
+import { writeImage } from "./card.ts";
+import { requirePrograms, run } from "./command.ts";
+import { makeData } from "./data.ts";
+import { type DebianPackage, formatLock, linesOf, makeBase, parseLock, requireEmulator } from "./debian.ts";
+import { type NpmPackage, packagesOf, licenses } from "./packages.ts";
+import { makeRoot, unpackBase } from "./root.ts";
+import { fetchRuntime, type Runtime } from "./runtime.ts";
+import { formatSbom } from "./sbom.ts";
+import { givenKeys, ownKeys, type Signing } from "./signing.ts";
+import { hashFile, hashOf, hashTree, type Steps } from "./steps.ts";
+
+const here = join(import.meta.dirname, "..");
+/** The repository. */
+export const repository = join(here, "../..");
+const board = join(here, "board");
+const lockFile = join(board, "debian.lock");
+
+export interface BuildOptions {
+  readonly steps: Steps;
+  /** Folder that the image comes to. */
+  readonly out: string;
+  readonly cache: string;
+  readonly mirror: string;
+  readonly updateLock: boolean;
+  readonly epochS: number;
+  /** Update channel of the bundle. */
+  readonly channel: string;
+  /** Files of keys; without them the machine's own sign. */
+  readonly key: string | undefined;
+  readonly keySet: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onLine?: ((line: string) => void) | undefined;
+}
+
+/** When the commit was made that is checked out, seconds since 1970: the time of all that is built from it. */
+export async function commitEpochS(signal?: AbortSignal): Promise<number> {
+  return Number((await run("git", ["-C", repository, "log", "-1", "--format=%ct"], { signal })).trim());
+}
+
+interface Base {
+  readonly tar: string;
+  readonly packages: readonly DebianPackage[];
+}
+
+async function base(options: BuildOptions): Promise<Base> {
+  const { steps, mirror, updateLock, signal, onLine } = options;
+  const packages = linesOf(await readFile(join(board, "packages.txt"), "utf8"));
+  const excluded = linesOf(await readFile(join(board, "excluded.txt"), "utf8"));
+  const locked = await readFile(lockFile, "utf8").catch(() => "");
+  const lock = updateLock ? undefined : parseLock(locked);
+  // Not the time of the commit: the base is the same as long as its packages are.
+  const epochS = 1_700_000_000;
+  const fresh = updateLock ? [String(Date.now())] : [locked];
+  const inputs = ["1", ...packages, "--", ...excluded, "--", ...fresh];
+  const folder = await steps.step("base", inputs, async (to) => {
+    const came = await makeBase(join(to, "base.tar"), {
+      mirror,
+      packages,
+      excluded,
+      lock,
+      epochS,
+      signal,
+      onLine,
+    });
+    await writeFile(join(to, "packages"), formatLock(came));
+  });
+  const came = await readFile(join(folder, "packages"), "utf8");
+  if (updateLock) await writeFile(lockFile, came);
+  return { tar: join(folder, "base.tar"), packages: parseLock(came) };
+}
+
+/** What runs on the board outside of the app: it must work when the app does not. */
+async function programs(folder: string): Promise<void> {
+  const { modules, readers } = await bundlePrograms({
+    root: repository,
+    programs: {
+      provision: join(here, "src/provision-main.ts"),
+      boot: join(repository, "firmware-node/src/updates/boot.ts"),
+    },
+    folder,
+  });
+  for (const from of readers) await copyProtos(from, join(folder, relative(repository, from)));
+  await writeFile(join(folder, "package.json"), `${JSON.stringify({ type: "module", private: true })}\n`);
+  await writeFile(join(folder, "LICENSES.txt"), await licenses(await packagesOf(repository, modules)));
+}
+
+interface Parts {
+  /** Holds `bundle` (the app's), `app` (the same as a folder) and `packages.json`. */
+  readonly app: string;
+  readonly npm: readonly NpmPackage[];
+  readonly runtime: Runtime;
+  readonly runtimeBundle: string;
+  readonly signing: Signing;
+  /** Hash of all sources that go into programs. */
+  readonly sources: string;
+}
+
+async function parts(options: BuildOptions): Promise<Parts> {
+  const { steps, cache, channel, key, keySet, signal } = options;
+  if ((key === undefined) !== (keySet === undefined)) {
+    throw new PlatenError("invalid-argument", "--key and --key-set belong together");
+  }
+  const signing = key && keySet ? await givenKeys(key, keySet) : await ownKeys(join(cache, "keys"));
+  const keyId = keyIdOf(signing.releaseKey);
+  const installed = await installPackages(repository, steps, signal);
+  const folders = ["proto/src", "hw/src", "hw/protocol", "firmware-node", "hw/flash/src"];
+  const sources = hashOf(await Promise.all(folders.map((each) => hashTree(join(repository, each)))));
+  const runtime = await fetchRuntime(installed.root, steps, signal);
+  const commit = await commitOf(signal);
+
+  const runtimeBundle = await steps.step("runtime-bundle", ["1", runtime.folder, keyId, channel], (to) =>
+    packRuntime(join(to, "bundle"), runtime, channel, signing.releaseKey),
+  );
+  const app = await steps.step(
+    "app",
+    [installed.root, sources, runtimeBundle, commit, channel],
+    async (to) => {
+      const npm = await buildApp(repository, installed, join(to, "app"));
+      const version = await firmwareVersion();
+      const sbom = formatSbom({ name: "platen-printer", version, epochS: options.epochS, npm, debian: [] });
+      await writeFile(join(to, "app/sbom.cdx.json"), sbom);
+      await writeFile(join(to, "packages.json"), JSON.stringify(npm));
+      const trusted = openKeySet(await readFile(signing.keySet));
+      const { manifest } = await verifyBundle(join(runtimeBundle, "bundle"), trusted);
+      const needs = { version: runtime.version, sha256: manifest.payload.sha256 };
+      await packApp(
+        join(to, "bundle"),
+        join(to, "app"),
+        { version, channel, commit, runtime: needs },
+        signing.releaseKey,
+      );
+    },
+  );
+  const npm = JSON.parse(await readFile(join(app, "packages.json"), "utf8")) as NpmPackage[];
+  return { app, npm, runtime, runtimeBundle, signing, sources };
+}
+
+const firmwareVersion = async (): Promise<string> =>
+  (JSON.parse(await readFile(join(repository, "firmware-node/package.json"), "utf8")) as { version: string })
+    .version;
+
+const commitOf = async (signal?: AbortSignal): Promise<string> =>
+  (await run("git", ["-C", repository, "rev-parse", "HEAD"], { signal })).trim();
+
+/** A file comes to the output folder whole or not at all; holes stay holes. */
+async function deliver(from: string, out: string, name: string, signal?: AbortSignal): Promise<string> {
+  await mkdir(out, { recursive: true });
+  const path = join(out, name);
+  await run("cp", ["--sparse=always", "--reflink=auto", from, `${path}.part`], { signal });
+  await rename(`${path}.part`, path);
+  return path;
+}
+
+async function deliverBundles(
+  { app, runtime, runtimeBundle }: Parts,
+  { out, signal }: BuildOptions,
+): Promise<string[]> {
+  const version = await firmwareVersion();
+  return [
+    await deliver(join(app, "bundle"), out, `platen-app-${version}-arm64.bundle`, signal),
+    await deliver(
+      join(runtimeBundle, "bundle"),
+      out,
+      `platen-runtime-${runtime.version}-arm64.bundle`,
+      signal,
+    ),
+  ];
+}
+
+/** Builds the bundles of the app and of its runtime: needs nothing but npm. Resolves to their files. */
+export async function buildBundle(options: BuildOptions): Promise<string[]> {
+  await requirePrograms(["npm", "tar"]);
+  return deliverBundles(await parts(options), options);
+}
+
+/** Builds the image, and what goes into it. Resolves to the files that came to `out`. */
+export async function buildImage(options: BuildOptions): Promise<string[]> {
+  const { steps, out, epochS, signal } = options;
+  await requirePrograms([
+    "mmdebstrap",
+    "mksquashfs",
+    "mkfs.vfat",
+    "mcopy",
+    "mkfs.ext4",
+    "tar",
+    "zstd",
+    "npm",
+  ]);
+  await requireEmulator();
+  const all = await parts(options);
+  const debian = await base(options);
+  const baseTar = await hashFile(debian.tar, signal);
+  const epoch = String(epochS);
+  const textOf = (name: string) => readFile(join(here, name), "utf8");
+
+  const system = await steps.step("programs", [all.sources], programs);
+  const sbom = formatSbom({
+    name: "platen-controller",
+    version: await firmwareVersion(),
+    epochS,
+    npm: all.npm,
+    debian: debian.packages,
+    node: all.runtime,
+  });
+  const overlay = await hashTree(join(board, "root"));
+  const rootInputs = [
+    baseTar,
+    overlay,
+    await hashTree(system),
+    all.runtime.folder,
+    sbom,
+    epoch,
+    await textOf("src/root.ts"),
+  ];
+  const root = await steps.step("root", rootInputs, async (to) => {
+    const tree = join(to, "tree");
+    await mkdir(tree);
+    await writeFile(join(to, "sbom.cdx.json"), sbom);
+    await makeRoot(join(to, "root.squashfs"), tree, {
+      base: debian.tar,
+      overlay: join(board, "root"),
+      files: {
+        "usr/lib/platen": system,
+        "usr/lib/platen/node": all.runtime.folder,
+        "usr/share/platen/sbom.cdx.json": join(to, "sbom.cdx.json"),
+      },
+      epochS,
+      signal,
+    });
+    await rm(tree, { recursive: true });
+  });
+
+  const init = await textOf("board/init");
+  const example = await textOf("board/platen.toml.example");
+  const boot = await steps.step(
+    "boot",
+    [baseTar, init, example, epoch, await textOf("src/boot.ts")],
+    async (to) => {
+      const tree = join(to, "tree");
+      await mkdir(tree);
+      await unpackBase(debian.tar, tree, signal);
+      const files = { "platen.toml.example": example };
+      await makeBoot(join(to, "boot.vfat"), { root: tree, init, files, epochS, signal });
+      await rm(tree, { recursive: true });
+    },
+  );
+
+  const bundle = join(all.app, "bundle");
+  const { keySet } = all.signing;
+  const dataInputs = [await hashFile(bundle), await hashFile(keySet), epoch, await textOf("src/data.ts")];
+  const data = await steps.step("data", dataInputs, async (to) => {
+    const tree = join(to, "tree");
+    await mkdir(tree);
+    await makeData(join(to, "data.ext4"), tree, { bundle, keySet, epochS, signal });
+    await rm(tree, { recursive: true });
+  });
+
+  const image = await steps.step("image", [root, boot, data, await textOf("src/card.ts")], async (to) => {
+    const files = {
+      boot: join(boot, "boot.vfat"),
+      rootA: join(root, "root.squashfs"),
+      data: join(data, "data.ext4"),
+    };
+    await writeImage(join(to, "card.img"), files, signal);
+    await run(
+      "zstd",
+      ["-q", "-10", "-T0", "--no-progress", join(to, "card.img"), "-o", join(to, "card.img.zst")],
+      { signal },
+    );
+  });
+  return [
+    await deliver(join(image, "card.img"), out, "platen-arm64.img", signal),
+    await deliver(join(image, "card.img.zst"), out, "platen-arm64.img.zst", signal),
+    await deliver(join(root, "sbom.cdx.json"), out, "platen-arm64.sbom.cdx.json", signal),
+    ...(await deliverBundles(all, options)),
+  ];
+}

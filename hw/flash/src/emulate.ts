@@ -1,0 +1,263 @@
+/**
+ * An emulated board: the card's image in QEMU, with an engine on a USB serial adaptor that can be pulled out and put back.
+ * The kernel and its first root come from the image's boot partition, as on a board. The host is 10.0.2.2 in there.
+ */
+import { spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { access, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PlatenError } from "@platen/proto";
+import { kernelSettings } from "./boot.ts";
+import { requirePrograms } from "./command.ts";
+import { readFromBoot } from "./fat.ts";
+import { Qmp } from "./qmp.ts";
+
+export interface BoardOptions {
+  /** The card's image. It is written to, as a card is, unless `throwAway`. */
+  readonly image: string;
+  /** What is written to the card is forgotten at the end. */
+  readonly throwAway?: boolean;
+  /** A Unix socket that an engine listens on; undefined leaves the adaptor out. */
+  readonly engineSocket?: string | undefined;
+  /** As the smallest board that is supported by default, MiB. */
+  readonly memoryMib?: number;
+  readonly cpus?: number;
+  /** More settings for the kernel. */
+  readonly kernel?: readonly string[];
+  /** A root shell on the console, which `type` writes to. It is asked for on the kernel's command line; no image has it on. */
+  readonly shell?: boolean;
+  /** Where all that the console says goes. */
+  readonly log?: string | undefined;
+  readonly onLine?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const engineId = "engine";
+
+/** A board that is on. Disposing cuts its power. */
+export class EmulatedBoard implements AsyncDisposable {
+  readonly #stack: AsyncDisposableStack;
+  readonly #child: ReturnType<typeof spawn>;
+  readonly #qmp: Qmp;
+  readonly #engineSocket: string | undefined;
+  readonly #lines: string[];
+  readonly #arrived: Set<() => void>;
+  /** Resolves when the machine has ended, however it did. */
+  readonly ended: Promise<void>;
+  #plugs = 0;
+
+  private constructor(parts: {
+    stack: AsyncDisposableStack;
+    child: ReturnType<typeof spawn>;
+    qmp: Qmp;
+    ended: Promise<void>;
+    engineSocket: string | undefined;
+    lines: string[];
+    arrived: Set<() => void>;
+  }) {
+    this.#stack = parts.stack;
+    this.#child = parts.child;
+    this.#qmp = parts.qmp;
+    this.ended = parts.ended;
+    this.#engineSocket = parts.engineSocket;
+    this.#lines = parts.lines;
+    this.#arrived = parts.arrived;
+  }
+
+  /** Switches a board on. Throws `configuration` when QEMU is missing, or the image is none. */
+  static async start(options: BoardOptions): Promise<EmulatedBoard> {
+    await requirePrograms(["qemu-system-aarch64", "mcopy"]);
+    await using stack = new AsyncDisposableStack();
+    const folder = await mkdtemp(join(tmpdir(), "platen-board-"));
+    stack.defer(() => rm(folder, { recursive: true, force: true }));
+    const [kernel, initrd] = [join(folder, "vmlinuz"), join(folder, "initrd.img")];
+    await readFromBoot(options.image, "a/vmlinuz", kernel);
+    await readFromBoot(options.image, "a/initrd.img", initrd);
+
+    const qmpSocket = join(folder, "qmp");
+    const child = spawn("qemu-system-aarch64", argumentsOf(options, { kernel, initrd, qmpSocket }), {
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+    stack.defer(async () => {
+      child.kill("SIGKILL");
+      await ended;
+    });
+    const lines: string[] = [];
+    const arrived = new Set<() => void>();
+    const log = options.log === undefined ? undefined : createWriteStream(options.log);
+    if (log) stack.defer(() => void log.end());
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {
+        lines.push(line);
+        log?.write(`${line}\n`);
+        options.onLine?.(line);
+        for (const wake of arrived) wake();
+      });
+    }
+    let failure: Error | undefined;
+    child.once("error", (error) => {
+      failure = error;
+    });
+    const isUp = () =>
+      access(qmpSocket).then(
+        () => true,
+        () => false,
+      );
+    while (!(await isUp())) {
+      if (failure || child.exitCode !== null || child.signalCode !== null) {
+        throw new PlatenError(
+          "configuration",
+          `QEMU does not start: ${failure?.message ?? lines.join("\n")}`,
+        );
+      }
+      await sleep(50, undefined, { ...(options.signal && { signal: options.signal }) });
+    }
+    const qmp = stack.use(await Qmp.connect(qmpSocket));
+    const board = new EmulatedBoard({
+      stack: stack.move(),
+      child,
+      qmp,
+      ended,
+      engineSocket: options.engineSocket,
+      lines,
+      arrived,
+    });
+    try {
+      if (options.engineSocket !== undefined) await board.plug();
+      await qmp.execute("cont");
+      return board;
+    } catch (error) {
+      await board[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** QEMU's process. */
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** All that the console has said so far. */
+  get console(): readonly string[] {
+    return this.#lines;
+  }
+
+  /** Resolves to the first line of the console, from line `from` on, that matches. Throws `unavailable` when the board ends. */
+  async line(
+    pattern: RegExp,
+    { from = 0, signal }: { from?: number; signal?: AbortSignal } = {},
+  ): Promise<string> {
+    let isOver = false;
+    const over = this.ended.then(() => {
+      isOver = true;
+    });
+    for (let next = from; ; ) {
+      for (; next < this.#lines.length; next++)
+        if (pattern.test(this.#lines[next]!)) return this.#lines[next]!;
+      if (isOver) {
+        throw new PlatenError(
+          "unavailable",
+          `the board ended before it said ${pattern}:\n${this.#lines.slice(-20).join("\n")}`,
+        );
+      }
+      signal?.throwIfAborted();
+      const more = Promise.withResolvers<void>();
+      this.#arrived.add(more.resolve);
+      signal?.addEventListener("abort", more.resolve as () => void);
+      await Promise.race([more.promise, over]);
+      this.#arrived.delete(more.resolve);
+      signal?.removeEventListener("abort", more.resolve as () => void);
+    }
+  }
+
+  /** Types a line on the console: see `shell`. */
+  type(text: string): void {
+    this.#child.stdin?.write(`${text}\n`);
+  }
+
+  /** Runs a command in the console's shell. Resolves to what it wrote, once it has ended. */
+  async command(text: string, signal?: AbortSignal): Promise<string[]> {
+    const mark = `mark-${this.#lines.length}-${Math.random().toString(36).slice(2)}`;
+    const from = this.#lines.length;
+    // In two parts, so that the echo of the line does not look like its end.
+    this.type(`${text}; echo ${mark.slice(0, 5)}""${mark.slice(5)}`);
+    await this.line(new RegExp(`^${mark}`), { from, ...(signal && { signal }) });
+    const said = this.#lines.slice(from);
+    return said.slice(
+      said.findIndex((line) => line.includes(`""${mark.slice(5)}`)) + 1,
+      said.findLastIndex((line) => line.startsWith(mark)),
+    );
+  }
+
+  /** Puts the adaptor in. */
+  async plug(): Promise<void> {
+    const path = this.#engineSocket;
+    if (path === undefined)
+      throw new PlatenError("invalid-argument", "this board was started without an engine");
+    this.#plugs++;
+    const id = `${engineId}-line-${this.#plugs}`;
+    const addr = { type: "unix", data: { path } };
+    await this.#qmp.execute("chardev-add", {
+      id,
+      backend: { type: "socket", data: { addr, server: false } },
+    });
+    await this.#qmp.execute("device_add", {
+      driver: "usb-serial",
+      id: engineId,
+      chardev: id,
+      "always-plugged": true,
+    });
+  }
+
+  /** Pulls the adaptor out, as a hand would. */
+  async unplug(): Promise<void> {
+    const gone = this.#qmp.event("DEVICE_DELETED", ({ device }) => device === engineId);
+    gone.catch(() => {});
+    await this.#qmp.execute("device_del", { id: engineId });
+    await gone;
+    await this.#qmp.execute("chardev-remove", { id: `${engineId}-line-${this.#plugs}` });
+  }
+
+  /** Presses the power button: the board shuts down in order. */
+  async powerDown(): Promise<void> {
+    await this.#qmp.execute("system_powerdown");
+    await this.ended;
+  }
+
+  /** Cuts the power. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+function argumentsOf(
+  options: BoardOptions,
+  files: { kernel: string; initrd: string; qmpSocket: string },
+): string[] {
+  const shell = options.shell ? ["systemd.debug_shell=ttyAMA0"] : [];
+  const append = ["console=ttyAMA0", "platen.slot=a", kernelSettings, ...shell, ...(options.kernel ?? [])];
+  // As a shell would be given them; what may hold spaces or commas comes apart.
+  const plain =
+    "-nodefaults -no-user-config -S -display none -serial stdio -machine virt,gic-version=3 -cpu cortex-a53 " +
+    `-accel tcg,thread=multi -smp ${options.cpus ?? 2} -m ${options.memoryMib ?? 512} -device virtio-blk-pci,drive=card ` +
+    "-netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci -device qemu-xhci";
+  const file = options.image.replaceAll(",", ",,");
+  const snapshot = options.throwAway ? "on" : "off";
+  return [
+    ...plain.split(" "),
+    "-kernel",
+    files.kernel,
+    "-initrd",
+    files.initrd,
+    "-append",
+    append.join(" "),
+    "-drive",
+    `if=none,id=card,format=raw,file=${file},snapshot=${snapshot}`,
+    "-qmp",
+    `unix:${files.qmpSocket},server=on,wait=off`,
+  ];
+}

@@ -110,30 +110,54 @@ export class HttpFetch implements ResultStore, Disposable {
   }
 
   async get(url: URL, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#request(url, { authorization: `Bearer ${token}` }, signal);
+    // A redirect is no answer either: it would take the token elsewhere.
+    if (response.statusCode !== 200) throw await refusalOf(response, url);
+    return bodyOf(response, url);
+  }
+
+  /**
+   * GET from a byte on. A server may give all of it instead: `startByte` of the answer is 0 then. Throws as `get` does.
+   */
+  async getFrom(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    startByte: number,
+    signal: AbortSignal,
+  ): Promise<{ startByte: number; bytes: AsyncIterable<Uint8Array> }> {
+    const range = startByte > 0 ? { range: `bytes=${startByte}-` } : {};
+    const response = await this.#request(url, { ...headers, ...range }, signal);
+    const begins = new RegExp(`^bytes ${startByte}-`).test(response.headers["content-range"] ?? "");
+    if (response.statusCode === 206 && begins) return { startByte, bytes: bodyOf(response, url) };
+    if (response.statusCode !== 200) throw await refusalOf(response, url);
+    return { startByte: 0, bytes: bodyOf(response, url) };
+  }
+
+  async #request(
+    url: URL,
+    requestHeaders: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
     signal.throwIfAborted();
     const secure = url.protocol === "https:";
     const hostPort = `${url.hostname}:${url.port || 80}`;
     requireTlsUnlessLoopback(hostPort, secure, this.#options.allowPlaintext, "--allow-plaintext");
     const request = (secure ? httpsRequest : httpRequest)(url, {
       agent: secure ? this.#https : this.#http,
-      headers: { authorization: `Bearer ${token}` },
+      headers: requestHeaders,
     });
     // Not the request's own `signal`, and without an error: both can raise it on a socket that nobody listens to any more,
     // when the answer has come but has not been read.
     const abort = () => request.destroy();
     signal.addEventListener("abort", abort);
     request.once("close", () => signal.removeEventListener("abort", abort));
-    let response: IncomingMessage;
     try {
       // A page is held until it is converted, so nothing here limits the wait for headers but the caller's signal.
-      response = await headers(request);
+      return await headers(request);
     } catch (error) {
       signal.throwIfAborted();
       throw broken(error, url);
     }
-    // A redirect is no answer either: it would take the token elsewhere.
-    if (response.statusCode !== 200) throw await refusalOf(response, url);
-    return bodyOf(response, url);
   }
 
   /** Closes idle connections. */

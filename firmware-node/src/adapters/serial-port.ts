@@ -1,4 +1,5 @@
 /** The engine's serial port: found by its path or by the USB device behind it, opened, and opened again when it went away. */
+import { sanitize } from "@platen/hw/protocol";
 import { PlatenError } from "@platen/proto";
 import { SerialPort } from "serialport";
 
@@ -41,7 +42,10 @@ export interface PortDescription {
   readonly serialNumber: string | undefined;
 }
 
-/** The serial ports of this machine that have hardware behind them. Throws `configuration` when the system does not tell. */
+/** What devices call themselves may be anything. */
+const shown = (text: string | undefined): string | undefined => (text && sanitize(text)) || undefined;
+
+/** The serial ports of this machine that have hardware behind them, their strings harmless. Throws `configuration` when the system does not tell. */
 export async function listPorts(): Promise<PortDescription[]> {
   const ports = await SerialPort.list().catch((cause: unknown) => {
     // serialport asks udev on Linux.
@@ -55,8 +59,8 @@ export async function listPorts(): Promise<PortDescription[]> {
       path,
       vendorId: vendorId?.toLowerCase(),
       productId: productId?.toLowerCase(),
-      manufacturer,
-      serialNumber,
+      manufacturer: shown(manufacturer),
+      serialNumber: shown(serialNumber),
     }));
 }
 

@@ -21,16 +21,19 @@ import {
 } from "@platen/proto";
 import { sharpDecoder } from "./adapters/decode.ts";
 import { HttpFetch } from "./adapters/http-fetch.ts";
-import { loadInkTable, loadKernel } from "./adapters/kernel-files.ts";
+import { loadInkTables, readKernel } from "./adapters/kernel-files.ts";
 import { openSink } from "./adapters/sinks.ts";
 import { stateFile } from "./adapters/state-file.ts";
+import { ThreadedDots } from "./adapters/threaded-dots.ts";
 import { Printer } from "./app/printer.ts";
 import { type PrinterConfig, type PrinterSettings, parsePrinterConfig } from "./config.ts";
 import { Polling } from "./grpc/polling.ts";
 import { printerService } from "./grpc/printer-service.ts";
 import { type BackendEvent, Registration } from "./grpc/registration.ts";
-import { halftonersOf } from "./pixels/halftoners.ts";
 import type { EngineDriver, EngineEvent } from "./ports/engine-driver.ts";
+import { renderPattern } from "./updates/pattern.ts";
+import { type SelfUpdate, startSelfUpdate } from "./updates/self-update.ts";
+import type { Supervision } from "./updates/supervised.ts";
 import { version } from "./version.ts";
 
 export type PrinterEvent =
@@ -40,6 +43,8 @@ export type PrinterEvent =
   /** A print changed: see PrintStatus. */
   | { readonly kind: "print"; readonly status: PrintStatus }
   | { readonly kind: "engine"; readonly event: EngineEvent }
+  /** The printer's own software is kept current: what is done, for people. */
+  | { readonly kind: "update"; readonly message: string }
   /** Something was refused that is not tried again; printing goes on. */
   | { readonly kind: "refused"; readonly error: PlatenError };
 
@@ -47,6 +52,8 @@ export interface StartOptions {
   /** The engine, instead of the one that the configuration's sink names. The printer disposes of it. */
   driver?: EngineDriver;
   onEvent?: (event: PrinterEvent) => void;
+  /** Where a launcher started this: the printer then keeps its own software current. */
+  supervision?: Supervision | undefined;
 }
 
 /**
@@ -61,6 +68,8 @@ export interface RunningPrinter extends AsyncDisposable {
   readonly registered: Promise<void>;
   /** Never resolves; rejects when the backend refuses the printer, or another thing that somebody has to see to. */
   readonly failed: Promise<never>;
+  /** Resolves when the printer should be started anew, with another version; never where nothing supervises it. */
+  readonly restart: Promise<void>;
 }
 
 /** A connection that has died without a word is noticed by this, and made anew. */
@@ -122,9 +131,9 @@ export async function startPrinter(
   const secure = config.tls || tls.ca !== undefined;
   requireTlsUnlessLoopback(config.backend, secure, config.allowPlaintext, "--allow-plaintext");
 
-  const kernel = await loadKernel(await loadInkTable(config));
-
   await using started = new AsyncDisposableStack();
+  const inkTables = await loadInkTables(config);
+  const dotMaker = started.use(new ThreadedDots({ wasm: await readKernel() }));
   const driver = started.use(
     options.driver ??
       (await openSink(config.sink, {
@@ -147,7 +156,8 @@ export async function startPrinter(
       driver,
       store,
       decoder: sharpDecoder,
-      makeHalftoner: halftonersOf(kernel),
+      dotMaker,
+      inkTables,
       faultTimeoutMs: config.faultTimeoutS * 1000,
       patienceMs: config.fetchPatienceS * 1000,
       now: Date.now,
@@ -155,10 +165,29 @@ export async function startPrinter(
       onEngine: (event) => onEvent({ kind: "engine", event }),
     }),
   );
+  const registered = Promise.withResolvers<void>();
+  const selfUpdate: SelfUpdate | undefined =
+    options.supervision &&
+    started.use(
+      await startSelfUpdate({
+        supervision: options.supervision,
+        printer,
+        connection,
+        registered: registered.promise,
+        printerKey: () => registration.printerKey,
+        fetch: store,
+        updateBoard: config.updateBoard,
+        updateChannel: config.updateChannel,
+        renderPattern: async (signal) => {
+          const table = await inkTables.tableFor({ media: "default", neutrals: "black" });
+          await renderPattern(sharpDecoder, dotMaker, table, signal);
+        },
+        onStep: (message) => onEvent({ kind: "update", message }),
+      }),
+    );
   const push = config.mode === "push" ? await listen(config, tls, printer) : undefined;
   if (push) onEvent({ kind: "listening", address: push.server.address });
 
-  const registered = Promise.withResolvers<void>();
   const registration = new Registration({
     printer,
     queue,
@@ -207,6 +236,7 @@ export async function startPrinter(
     address: push?.server.address,
     registered: registered.promise,
     failed,
+    restart: selfUpdate?.restart ?? new Promise(() => {}),
     [Symbol.asyncDispose]: () => (disposed ??= switchOff()),
   };
 }

@@ -5,7 +5,7 @@ import { type Curve, parseCalibration } from "../color/calibration.ts";
 import { InkTables, type MediaInks } from "../color/ink-choice.ts";
 import type { Intent } from "../color/profile.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
-import { Kernel } from "../pixels/kernel.ts";
+import type { Kernel } from "../pixels/kernel.ts";
 
 const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
 
@@ -13,7 +13,11 @@ const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
 export const readKernel = async (): Promise<Uint8Array<ArrayBuffer>> =>
   new Uint8Array(await readFile(wasmFile));
 
-export const loadKernel = async (table: InkTable): Promise<Kernel> => new Kernel(await readKernel(), table);
+/** The kernel on this thread; printing has it on another (threaded-dots.ts), and then its tables need not be here too. */
+export async function loadKernel(table: InkTable): Promise<Kernel> {
+  const { Kernel } = await import("../pixels/kernel.ts");
+  return new Kernel(await readKernel(), table);
+}
 
 /** By PWG 5101.1 name of the medium; "default" for all that have no entry of their own. */
 export type ByMedia<T> = Readonly<Record<string, T>>;

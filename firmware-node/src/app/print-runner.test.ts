@@ -12,7 +12,7 @@ import {
   Sides,
 } from "@platen/proto";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { EngineDriver } from "../ports/engine-driver.ts";
+import type { EngineDriver, PageStart } from "../ports/engine-driver.ts";
 import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { makePage, type TestPage } from "../testing/pages.ts";
 import { startRig, statusWhere, stopped } from "../testing/rig.ts";
@@ -396,6 +396,31 @@ describe("a driver that fails", () => {
     expect(rig.model.counts.wasted).toBe(1);
     expect(last(await rig.print(rig.instruction({ jobId: "job-2" }))).state).toBe(JobState.COMPLETED);
   });
+});
+
+test("a halftone thread that goes in mid-page: the job is aborted, its sheet thrown out, and the next one prints", async () => {
+  const begun = gate();
+  const lost = gate();
+  const overrides = (driver: EngineDriver) => ({
+    startPage: async (page: PageStart, signal: AbortSignal) => {
+      await driver.startPage(page, signal);
+      begun.resolve();
+      await lost.promise;
+    },
+  });
+  await using rig = await startRig({ pages, overrides });
+  const printed = rig.print();
+  await begun.promise;
+  await rig.dotMaker[Symbol.asyncDispose]();
+  lost.resolve();
+  expect(last(await printed)).toMatchObject({
+    state: JobState.ABORTED,
+    errorCode: "internal",
+    message: expect.stringMatching(/^the halftone thread/),
+  });
+  expect(rig.model.counts).toEqual({ fed: 1, stacked: 0, wasted: 1 });
+  expect(last(await rig.print(rig.instruction({ jobId: "job-2" }))).state).toBe(JobState.COMPLETED);
+  expect(rig.model.sheets.map(dotsOfSheet)).toEqual(pages.map((page) => [dotsOfPage(page)]));
 });
 
 test("switching the printer off gives the print up without an end: the last status says that it goes on later", async () => {

@@ -7,9 +7,9 @@ import {
   type PrinterStateReason,
   toPlatenError,
 } from "@platen/proto";
-import type { Halftoner } from "../pixels/halftoner.ts";
-import type { MakeHalftoner } from "../pixels/halftoners.ts";
+import type { InkTables } from "../color/ink-choice.ts";
 import type { BandDecoder } from "../ports/band-decoder.ts";
+import type { DotMaker } from "../ports/dot-maker.ts";
 import { type Colorant, type EngineDriver, type EngineEvent, EngineFault } from "../ports/engine-driver.ts";
 import type { ResultStore } from "../ports/result-store.ts";
 import { ahead } from "./ahead.ts";
@@ -18,12 +18,14 @@ import { impressions } from "./impressions.ts";
 import { type PrintPlan, readMetafile } from "./metafile.ts";
 import { fetchMetafile } from "./page-source.ts";
 import type { PrintRecord } from "./print-record.ts";
+import { type Step, strips } from "./strips.ts";
 
 export interface RunnerDependencies {
   readonly driver: EngineDriver;
   readonly store: ResultStore;
   readonly decoder: BandDecoder;
-  readonly makeHalftoner: MakeHalftoner;
+  readonly dotMaker: DotMaker;
+  readonly inkTables: Pick<InkTables, "tableFor">;
   /** How long a print waits for an engine fault to clear. */
   readonly faultTimeoutMs: number;
   /** How long nothing may come from the result store. */
@@ -49,8 +51,8 @@ class FaultEnd extends Error {
   }
 }
 
-/** Decoded bands that wait while one is at the engine. */
-const bandsAhead = 2;
+/** Decoded bands, and strips of dots, that wait for the next stage: the backpressure that bounds memory. */
+const waiting = 1;
 
 /**
  * Runs the print of `record` until its end state, or until it is given up for a shutdown. Never throws. The engine is left
@@ -164,27 +166,31 @@ class PrintRun {
     throw new FaultEnd(printerStateReasons, `canceled: ${message}, and still so after ${seconds} s`);
   }
 
-  /** Prints the sheets that are not stacked yet. */
+  /**
+   * Prints the sheets that are not stacked yet. Fetching and decoding, halftoning, and the engine are stages that work at the
+   * same time, each at most a step ahead of the next.
+   */
   async #printSheets(plan: PrintPlan): Promise<void> {
-    const { driver, store, decoder, makeHalftoner, patienceMs } = this.#deps;
+    const { driver, store, decoder, dotMaker, inkTables, patienceMs } = this.#deps;
     const colorants: readonly Colorant[] = plan.monochrome ? ["black"] : driver.capabilities.colorants;
     const inks = colorants.length === 1 ? "k" : "cmyk";
+    const look = { halftone: plan.halftone, inks, table: await inkTables.tableFor(plan.inks) } as const;
     const scope = new AbortController();
+    const stop = () => scope.abort();
     const signal = AbortSignal.any([this.#stop, scope.signal]);
     const source = { store, token: this.#record.instruction.token, patienceMs, signal };
-    const items = impressions(plan, this.#sheetsStacked + 1, colorants, source, decoder);
-    let halftoner: Halftoner | undefined;
-    for await (const item of ahead(items, bandsAhead, () => scope.abort())) {
-      switch (item.kind) {
+    const items = impressions(plan, this.#sheetsStacked + 1, colorants, source, decoder); // S1406, S1407
+    const decoded = ahead(items, { count: waiting, stop });
+    const dotted = strips(decoded, dotMaker, look, signal); // S1408, S1409
+    const drop = (step: Step) => step.kind === "strip" && step.dots[Symbol.dispose]();
+    for await (const step of ahead(dotted, { count: waiting, stop, drop })) {
+      switch (step.kind) {
         case "page":
-          halftoner = makeHalftoner(plan.halftone, item.start.widthPx, inks);
-          await driver.startPage(item.start, this.#stop);
+          await driver.startPage(step.start, this.#stop);
           break;
-        case "band": {
-          const { yPx, rowsPx } = item;
-          const { strideBytes } = halftoner!;
-          const planes = halftoner!.band(item.content, item.pixels, rowsPx); // S1408, S1409
-          await driver.writeBand({ yPx, rowsPx, strideBytes, planes }, this.#stop); // S1410
+        case "strip": {
+          using _dots = step.dots;
+          await driver.writeBand(step.strip, this.#stop); // S1410
           break;
         }
         case "page-end":

@@ -3,12 +3,16 @@ import { create } from "@bufbuild/protobuf";
 import { type Band, BandContent, BandEncoding, BandSchema, encodeSizeDelimited } from "@platen/proto";
 import sharp from "sharp";
 
-export interface TestPage {
+/** A page as the result store serves it. */
+export interface ServedPage {
   readonly widthPx: number;
   readonly heightPx: number;
+  readonly bands: readonly Band[];
+}
+
+export interface TestPage extends ServedPage {
   /** The page's pixels, sRGB. */
   readonly rgb: Uint8Array;
-  readonly bands: readonly Band[];
 }
 
 /** The page's bytes as they travel. */

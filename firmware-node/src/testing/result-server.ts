@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import { type JobTicketSchema, MetafileSchema } from "@platen/proto";
-import { bodyOf, type TestPage } from "./pages.ts";
+import { bodyOf, type ServedPage } from "./pages.ts";
 
 export const testToken = "token-of-the-session";
 
@@ -13,10 +13,12 @@ export const testToken = "token-of-the-session";
 export type Interception = (request: IncomingMessage, response: ServerResponse) => Promise<boolean> | boolean;
 
 export interface ResultServerOptions {
-  readonly pages: readonly TestPage[];
+  readonly pages: readonly ServedPage[];
   readonly printerId?: string;
   readonly ticket?: MessageInitShape<typeof JobTicketSchema>;
   readonly resolutionDpi?: number;
+  /** Default: A4's. */
+  readonly mediaHeightUm?: number;
   readonly intercept?: Interception;
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
 }
@@ -29,7 +31,14 @@ export interface ResultServer extends AsyncDisposable {
 }
 
 export async function startResultServer(options: ResultServerOptions): Promise<ResultServer> {
-  const { pages, printerId = "printer-1", ticket = {}, resolutionDpi = 300, intercept } = options;
+  const {
+    pages,
+    printerId = "printer-1",
+    ticket = {},
+    resolutionDpi = 300,
+    mediaHeightUm = 297_000,
+    intercept,
+  } = options;
   const requests: string[] = [];
   let origin = "";
 
@@ -42,7 +51,7 @@ export async function startResultServer(options: ResultServerOptions): Promise<R
         jobName: "a test",
         ticket: { media: "iso_a4_210x297mm", ...ticket },
         mediaWidthUm: 210_000,
-        mediaHeightUm: 297_000,
+        mediaHeightUm,
         resolutionDpi,
         pages: pages.map(({ widthPx, heightPx }, i) => ({
           pageNumber: i + 1,

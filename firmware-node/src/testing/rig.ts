@@ -10,11 +10,11 @@ import {
 } from "@platen/proto";
 import { sharpDecoder } from "../adapters/decode.ts";
 import { HttpFetch } from "../adapters/http-fetch.ts";
-import { loadKernel } from "../adapters/kernel-files.ts";
+import { readKernel } from "../adapters/kernel-files.ts";
 import { SimulatedEngine } from "../adapters/simulated-engine.ts";
+import { ThreadedDots } from "../adapters/threaded-dots.ts";
 import { Printer } from "../app/printer.ts";
-import { halftonersOf } from "../pixels/halftoners.ts";
-import { idealInks } from "../pixels/ink-table.ts";
+import { InkTables } from "../color/ink-choice.ts";
 import type { EngineDriver } from "../ports/engine-driver.ts";
 import {
   type ResultServer,
@@ -40,6 +40,7 @@ export interface Rig extends AsyncDisposable {
   readonly server: ResultServer;
   readonly model: EngineModel;
   readonly printer: Printer;
+  readonly dotMaker: AsyncDisposable;
   /** A print request for `jobId`, by default "job-1". */
   instruction(init?: InstructionInit): PrintInstruction;
   /** Submits the job (or another instruction) and resolves to every status that was seen, the last one its end. */
@@ -82,7 +83,7 @@ const delegate = (driver: EngineDriver): EngineDriver => ({
 export async function startRig(options: RigOptions): Promise<Rig> {
   const { engine = {}, duplex = true, faultTimeoutMs = 20_000, patienceMs = 20_000, overrides } = options;
   await using made = new AsyncDisposableStack();
-  const kernel = await loadKernel(idealInks());
+  const dotMaker = made.use(new ThreadedDots({ wasm: await readKernel() }));
   const server = made.use(await startResultServer(options));
   const model = new EngineModel({ keepSheets: true, ...engine });
   const simulated = new SimulatedEngine(model, {
@@ -100,7 +101,8 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       driver,
       store,
       decoder: sharpDecoder,
-      makeHalftoner: halftonersOf(kernel),
+      dotMaker,
+      inkTables: new InkTables(() => ({})),
       faultTimeoutMs,
       patienceMs,
       now: Date.now,
@@ -119,6 +121,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     server,
     model,
     printer,
+    dotMaker,
     instruction,
     async print(given = instruction()) {
       printer.submit(given);

@@ -1,5 +1,6 @@
 /** Certificates made for a test: an authority, and what it issues, as the PEM files that the programs' options name. */
 import { writeFile } from "node:fs/promises";
+import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { generate } from "selfsigned";
 
@@ -14,14 +15,24 @@ export interface CertificateFiles {
 export interface Authority {
   /** Path of its own certificate, PEM. */
   readonly ca: string;
-  /** A certificate for a host name, as good for a client as for a server. */
-  issue(name: string, host?: string): Promise<CertificateFiles>;
+  /** A certificate for host names and IPv4 addresses, as good for a client as for a server. */
+  issue(name: string, hosts?: readonly string[]): Promise<CertificateFiles>;
+}
+
+/** When certificates are good; default: for a year from now on. */
+export interface Validity {
+  readonly from: Date;
+  readonly until: Date;
 }
 
 /** An authority that keeps its files in `dir`. */
-export async function makeAuthority(dir: string, commonName: string): Promise<Authority> {
-  const own = await generate([{ name: "commonName", value: commonName }], {
+export async function makeAuthority(dir: string, commonName: string, validity?: Validity): Promise<Authority> {
+  const all = {
     ...options,
+    ...(validity && { notBeforeDate: validity.from, notAfterDate: validity.until }),
+  };
+  const own = await generate([{ name: "commonName", value: commonName }], {
+    ...all,
     extensions: [
       { name: "basicConstraints", cA: true, critical: true },
       { name: "keyUsage", keyCertSign: true, critical: true },
@@ -34,11 +45,14 @@ export async function makeAuthority(dir: string, commonName: string): Promise<Au
   };
   return {
     ca: await file(`${commonName}.ca.pem`, own.cert),
-    issue: async (name, host = "localhost") => {
+    issue: async (name, hosts = ["localhost"]) => {
+      const altNames = hosts.map((host) =>
+        isIPv4(host) ? { type: 7 as const, ip: host } : { type: 2 as const, value: host },
+      );
       const issued = await generate([{ name: "commonName", value: name }], {
-        ...options,
+        ...all,
         ca: { cert: own.cert, key: own.private },
-        extensions: [{ name: "subjectAltName", altNames: [{ type: 2, value: host }] }],
+        extensions: [{ name: "subjectAltName", altNames }],
       });
       return {
         cert: await file(`${name}.pem`, issued.cert),

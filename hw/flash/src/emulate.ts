@@ -25,6 +25,8 @@ export interface BoardOptions {
   /** As the smallest board that is supported by default, MiB. */
   readonly memoryMib?: number;
   readonly cpus?: number;
+  /** What the clock stands at when it is switched on, as QEMU's `-rtc base=` takes it; default: the right time. */
+  readonly clock?: string | undefined;
   /** More settings for the kernel. */
   readonly kernel?: readonly string[];
   /** A root shell on the console, which `type` writes to. It is asked for on the kernel's command line; no image has it on. */
@@ -243,7 +245,7 @@ function argumentsOf(
   // As a shell would be given them; what may hold spaces or commas comes apart.
   const plain =
     "-nodefaults -no-user-config -S -display none -serial stdio -machine virt,gic-version=3 -cpu cortex-a53 " +
-    `-accel tcg,thread=multi -smp ${options.cpus ?? 2} -m ${options.memoryMib ?? 512} -device virtio-blk-pci,drive=card ` +
+    `-rtc base=${options.clock ?? "utc"} -accel tcg,thread=multi -smp ${options.cpus ?? 2} -m ${options.memoryMib ?? 512} -device virtio-blk-pci,drive=card ` +
     "-netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci -device qemu-xhci";
   const file = options.image.replaceAll(",", ",,");
   const snapshot = options.throwAway ? "on" : "off";

@@ -6,10 +6,13 @@
  *     a, b, c   what has come together for the pixels three, two and one left of below
  *     sum       done with this step: for the pixel three left of below, which the row below takes up in the next step
  *     carry     what has come to the next pixel from the left and from above
+ *
+ * A block between `{ // × 4` and `} // × 4` is written four times by build.ts, with `step` from 0 to 3.
  */
 import { convertRow, ditherLine, entriesOf, hasSpecial, notWhite, pixelOf } from "./convert";
+import { addLeft3, errorOf, isDot, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
-  biases, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, fullBits, lagPx, maskSide, output, outputStride,
+  biases, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, lagPx, maskSide, output, outputStride,
   planeStride, rowThresholds, thresholds, whiteInks, widthPx,
 } from "./layout";
 
@@ -54,12 +57,7 @@ function gatherThresholds(maskRow: i32): void {
   return v128.load64_lane(lower, v128.load64_zero(upper), 1);
 }
 
-/** Whether value lies above the threshold. */
-@inline function isDot(value: v128, asked: v128, threshold: v128, bias: v128): v128 {
-  return i16x8.gt_s(value, i16x8.add(threshold, i16x8.relaxed_q15mulr_s(asked, bias)));
-}
-
-/** Rows `row` to `row` + 3 of the input; `maskRow` is the first one's place in the mask. Returns planes with dots, see `colorRows`. */
+/** Rows `row` to `row` + 3 of the input; `maskRow` is the first one's place in the mask. Returns the planes with dots. */
 export function fourRows(row: i32, maskRow: i32): i32 {
   gatherThresholds(maskRow);
   const zero = i64x2(0, 0);
@@ -106,70 +104,60 @@ export function fourRows(row: i32, maskRow: i32): i32 {
           const last = below + 64;
           dotsA = dots;
           if ((flags & hasSpecial) == 0) {
-            for (; below < last; below += 8, entry += 4, t += 32) {
-              const askedA = asked(load<u32>(entry), load<u32>(entry, nextRow));
-              const valueA = i16x8.add(i16x8.add(carryA, v128.load64_zero(below, behind)), askedA);
-              const dotA = isDot(valueA, askedA, v128.load(t), bias);
-              const eA = i16x8.add(valueA, i16x8.shl(dotA, fullBits));
-              const e2A = i16x8.shr_s(eA, 1);
-              const e4A = i16x8.shr_s(eA, 2);
-              const e8A = i16x8.shr_s(eA, 3);
-              const e16A = i16x8.shr_s(eA, 4);
-              const sumA = i16x8.add(i16x8.sub(aA, i16x8.add(e4A, e8A)), i16x8.sub(i16x8.sub(eA, e2A), e16A));
-              carryA = i16x8.add(i16x8.sub(e2A, e16A), v128.shuffle<u64>(zero, sumA, 0, 2));
-              aA = i16x8.add(bA, e16A);
-              bA = i16x8.add(cA, e8A);
-              cA = i16x8.add(e4A, e16A);
-              const askedB = asked(load<u32>(entry, nextRow * 2), load<u32>(entry, nextRow * 3));
-              const valueB = i16x8.add(carryB, askedB);
-              const dotB = isDot(valueB, askedB, v128.load(t, 16), bias);
-              const eB = i16x8.add(valueB, i16x8.shl(dotB, fullBits));
-              const e2B = i16x8.shr_s(eB, 1);
-              const e4B = i16x8.shr_s(eB, 2);
-              const e8B = i16x8.shr_s(eB, 3);
-              const e16B = i16x8.shr_s(eB, 4);
-              const sumB = i16x8.add(i16x8.sub(aB, i16x8.add(e4B, e8B)), i16x8.sub(i16x8.sub(eB, e2B), e16B));
-              carryB = i16x8.add(i16x8.sub(e2B, e16B), v128.shuffle<u64>(sumA, sumB, 1, 2));
-              aB = i16x8.add(bB, e16B);
-              bB = i16x8.add(cB, e8B);
-              cB = i16x8.add(e4B, e16B);
-              v128.store64_lane(below, sumB, 1);
-              dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+            for (; below < last; below += 32, entry += 16, t += 128) {
+              { // × 4
+                const step: usize = 0;
+                const askedA = asked(load<u32>(entry, step * 4), load<u32>(entry, step * 4 + nextRow));
+                const valueA = i16x8.add(i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind)), askedA);
+                const dotA = isDot(valueA, askedA, v128.load(t, step * 32), bias);
+                const eA = errorOf(valueA, dotA);
+                const sumA = addLeft3(aA, eA);
+                carryA = i16x8.add(toRight(eA), v128.shuffle<u64>(zero, sumA, 0, 2));
+                aA = i16x8.add(bA, toLeft2(eA));
+                bA = i16x8.add(cA, toLeft1(eA));
+                cA = toBelow(eA);
+                const askedB = asked(load<u32>(entry, step * 4 + nextRow * 2), load<u32>(entry, step * 4 + nextRow * 3));
+                const valueB = i16x8.add(carryB, askedB);
+                const dotB = isDot(valueB, askedB, v128.load(t, step * 32 + 16), bias);
+                const eB = errorOf(valueB, dotB);
+                const sumB = addLeft3(aB, eB);
+                carryB = i16x8.add(toRight(eB), v128.shuffle<u64>(sumA, sumB, 1, 2));
+                aB = i16x8.add(bB, toLeft2(eB));
+                bB = i16x8.add(cB, toLeft1(eB));
+                cB = toBelow(eB);
+                v128.store64_lane(below, sumB, 1, step * 8);
+                dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+              } // × 4
             }
           } else {
             // The same with pixels among them that take no error and have none.
-            for (; below < last; below += 8, entry += 4, t += 32) {
-              const askedA = asked(load<u32>(entry), load<u32>(entry, nextRow));
-              const specialA = i16x8.ge_u(askedA, limit);
-              const comeA = i16x8.add(carryA, v128.load64_zero(below, behind));
-              const valueA = i16x8.add(v128.andnot(comeA, specialA), askedA);
-              const dotA = isDot(valueA, askedA, v128.load(t), bias);
-              const eA = v128.andnot(i16x8.add(valueA, i16x8.shl(dotA, fullBits)), specialA);
-              const e2A = i16x8.shr_s(eA, 1);
-              const e4A = i16x8.shr_s(eA, 2);
-              const e8A = i16x8.shr_s(eA, 3);
-              const e16A = i16x8.shr_s(eA, 4);
-              const sumA = i16x8.add(i16x8.sub(aA, i16x8.add(e4A, e8A)), i16x8.sub(i16x8.sub(eA, e2A), e16A));
-              carryA = i16x8.add(i16x8.sub(e2A, e16A), v128.shuffle<u64>(zero, sumA, 0, 2));
-              aA = i16x8.add(bA, e16A);
-              bA = i16x8.add(cA, e8A);
-              cA = i16x8.add(e4A, e16A);
-              const askedB = asked(load<u32>(entry, nextRow * 2), load<u32>(entry, nextRow * 3));
-              const specialB = i16x8.ge_u(askedB, limit);
-              const valueB = i16x8.add(v128.andnot(carryB, specialB), askedB);
-              const dotB = isDot(valueB, askedB, v128.load(t, 16), bias);
-              const eB = v128.andnot(i16x8.add(valueB, i16x8.shl(dotB, fullBits)), specialB);
-              const e2B = i16x8.shr_s(eB, 1);
-              const e4B = i16x8.shr_s(eB, 2);
-              const e8B = i16x8.shr_s(eB, 3);
-              const e16B = i16x8.shr_s(eB, 4);
-              const sumB = i16x8.add(i16x8.sub(aB, i16x8.add(e4B, e8B)), i16x8.sub(i16x8.sub(eB, e2B), e16B));
-              carryB = i16x8.add(i16x8.sub(e2B, e16B), v128.shuffle<u64>(sumA, sumB, 1, 2));
-              aB = i16x8.add(bB, e16B);
-              bB = i16x8.add(cB, e8B);
-              cB = i16x8.add(e4B, e16B);
-              v128.store64_lane(below, sumB, 1);
-              dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+            for (; below < last; below += 32, entry += 16, t += 128) {
+              { // × 4
+                const step: usize = 0;
+                const askedA = asked(load<u32>(entry, step * 4), load<u32>(entry, step * 4 + nextRow));
+                const specialA = i16x8.ge_u(askedA, limit);
+                const comeA = i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind));
+                const valueA = i16x8.add(v128.andnot(comeA, specialA), askedA);
+                const dotA = isDot(valueA, askedA, v128.load(t, step * 32), bias);
+                const eA = v128.andnot(errorOf(valueA, dotA), specialA);
+                const sumA = addLeft3(aA, eA);
+                carryA = i16x8.add(toRight(eA), v128.shuffle<u64>(zero, sumA, 0, 2));
+                aA = i16x8.add(bA, toLeft2(eA));
+                bA = i16x8.add(cA, toLeft1(eA));
+                cA = toBelow(eA);
+                const askedB = asked(load<u32>(entry, step * 4 + nextRow * 2), load<u32>(entry, step * 4 + nextRow * 3));
+                const specialB = i16x8.ge_u(askedB, limit);
+                const valueB = i16x8.add(v128.andnot(carryB, specialB), askedB);
+                const dotB = isDot(valueB, askedB, v128.load(t, step * 32 + 16), bias);
+                const eB = v128.andnot(errorOf(valueB, dotB), specialB);
+                const sumB = addLeft3(aB, eB);
+                carryB = i16x8.add(toRight(eB), v128.shuffle<u64>(sumA, sumB, 1, 2));
+                aB = i16x8.add(bB, toLeft2(eB));
+                bB = i16x8.add(cB, toLeft1(eB));
+                cB = toBelow(eB);
+                v128.store64_lane(below, sumB, 1, step * 8);
+                dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+              } // × 4
             }
           }
         }
@@ -230,16 +218,12 @@ export function oneRow(row: i32, maskRow: i32): i32 {
       const threshold = v128.load64_zero(line + <usize>(((x + i) & (maskSide - 1)) * 8));
       const dot = isDot(value, asked, threshold, bias);
       dots = i16x8.sub(i16x8.add(dots, dots), dot);
-      const e = v128.andnot(i16x8.add(value, i16x8.shl(dot, fullBits)), special);
-      const e2 = i16x8.shr_s(e, 1);
-      const e4 = i16x8.shr_s(e, 2);
-      const e8 = i16x8.shr_s(e, 3);
-      const e16 = i16x8.shr_s(e, 4);
-      right = i16x8.sub(e2, e16);
-      const sum = i16x8.add(i16x8.sub(a, i16x8.add(e4, e8)), i16x8.sub(i16x8.sub(e, e2), e16));
-      a = i16x8.add(b, e16);
-      b = i16x8.add(c, e8);
-      c = i16x8.add(e4, e16);
+      const e = v128.andnot(errorOf(value, dot), special);
+      right = toRight(e);
+      const sum = addLeft3(a, e);
+      a = i16x8.add(b, toLeft2(e));
+      b = i16x8.add(c, toLeft1(e));
+      c = toBelow(e);
       v128.store64_lane(error - 3 * 8, sum, 0);
     }
     anyDots = v128.or(anyDots, dots);

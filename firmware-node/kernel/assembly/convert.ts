@@ -3,8 +3,8 @@
  * Constants that a loop needs lie in memory: the engine would make them anew at each use, but keeps what was loaded.
  */
 import {
-  blackNeutrals, blockFlags, blockPx, dithers, entries, entriesStride, greyInks, gridSide, inks, input, inputStride, lagPx,
-  maskSide, whiteInks,
+  blackNeutrals, blockFlags, blockPx, dithers, entries, entriesStride, greyInks, greyRows, gridSide, inks, input, inputStride,
+  lagPx, maskSide, whiteInks, widthPx,
 } from "./layout";
 
 /** What a block of 16 pixels holds, so that several blocks are told by or-ing them. */
@@ -17,6 +17,14 @@ const constants = memory.data<u8>([
   0, 128, 1, 128, 3, 128, 4, 128, 6, 128, 7, 128, 9, 128, 10, 128,
   // Blue, twice.
   2, 128, 2, 128, 5, 128, 5, 128, 8, 128, 8, 128, 11, 128, 11, 128,
+  // From 48 bytes, the red of 16 pixels.
+  0, 3, 6, 9, 12, 15, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
+  128, 128, 128, 128, 128, 128, 2, 5, 8, 11, 14, 128, 128, 128, 128, 128,
+  128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 1, 4, 7, 10, 13,
+  // From 16 bytes, each three times.
+  0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5,
+  5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8, 9, 9, 9, 10, 10,
+  10, 11, 11, 11, 12, 12, 12, 13, 13, 13, 14, 14, 14, 15, 15, 15,
 ]);
 
 /** Where the entry of pixel 0 of a row of the chunk lies. */
@@ -101,6 +109,33 @@ export function convertRow(from: usize, to: usize, dither: usize, blocks: i32, b
     }
     store<u8>(flags, load<u8>(flags) | found);
   }
+}
+
+/** Tells whether so many rows from row `row` of the input on are neutral in all pixels; then they are in `greyRows`. */
+export function takeGrey(row: i32, rows: i32): bool {
+  const red0 = v128.load(constants, 32);
+  const red1 = v128.load(constants, 48);
+  const red2 = v128.load(constants, 64);
+  const thrice0 = v128.load(constants, 80);
+  const thrice1 = v128.load(constants, 96);
+  const thrice2 = v128.load(constants, 112);
+  let from = pixelOf(row, 0);
+  const end = greyRows + <usize>(rows * widthPx);
+  for (let to = greyRows; to < end; to += 16, from += 48) {
+    const a = v128.load(from);
+    const b = v128.load(from, 16);
+    const c = v128.load(from, 32);
+    const red = v128.or(
+      v128.or(v128.relaxed_swizzle(a, red0), v128.relaxed_swizzle(b, red1)),
+      v128.relaxed_swizzle(c, red2),
+    );
+    const sameA = i8x16.eq(a, v128.relaxed_swizzle(red, thrice0));
+    const sameB = i8x16.eq(b, v128.relaxed_swizzle(red, thrice1));
+    const sameC = i8x16.eq(c, v128.relaxed_swizzle(red, thrice2));
+    if (i8x16.bitmask(v128.and(v128.and(sameA, sameB), sameC)) != 0xffff) return false;
+    v128.store(to, red);
+  }
+  return true;
 }
 
 /** The line of the look-up's mask for a row of the page. */

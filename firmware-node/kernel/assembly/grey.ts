@@ -3,8 +3,9 @@
  * bands, and for all bands of a printer that has black alone.
  */
 import { entriesOf, hasSpecial, notWhite } from "./convert";
+import { addLeft3, errorOf, isDot, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
-  biases, blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, fullBits, greyBlacks, input, inputStride, lagPx,
+  biases, blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, greyBlacks, lagPx,
   lights, maskSide, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlack, widthPx,
 } from "./layout";
 
@@ -60,11 +61,6 @@ function convertBlock(from: usize, to: usize, color: bool): i32 {
   v128.store(to, white, 48);
 }
 
-/** Rows of grey lie as closely as their bytes allow. */
-@inline function rowOfInput(row: i32, color: bool): usize {
-  return input + <usize>(row * (color ? inputStride : widthPx));
-}
-
 function gatherThresholds(maskRow: i32): void {
   for (let row = 0; row < 8; row++) {
     const line = thresholds + <usize>(((maskRow + row) & (maskSide - 1)) * maskSide * 8);
@@ -105,8 +101,11 @@ function gatherThresholds(maskRow: i32): void {
   return v128.load16_lane(load<u32>(entry, nextRow * 7), asked, 7);
 }
 
-/** Rows `row` to `row` + 7 of the input, which is grey or sRGB. Returns whether any dot was laid. */
-export function eightGreyRows(row: i32, maskRow: i32, color: bool): bool {
+/**
+ * Eight rows of pixels from `pixels` on, `stride` bytes each, grey or sRGB; they become row `row` and the next ones of the
+ * output. Returns whether any dot was laid.
+ */
+export function eightGreyRows(pixels: usize, stride: i32, color: bool, row: i32, maskRow: i32): bool {
   gatherThresholds(maskRow);
   const zero = i64x2(0, 0);
   const limit = i16x8.splat(<i16>(full + 1));
@@ -123,7 +122,7 @@ export function eightGreyRows(row: i32, maskRow: i32, color: bool): bool {
     const blocksOnPage = max(0, min(blocks, (widthPx - chunk) / blockPx));
     memory.fill(blockFlags, 0, blocks);
     for (let r = 0; r < 8; r++) {
-      let from = rowOfInput(row + r, color) + <usize>(color ? chunk * 3 : chunk);
+      let from = pixels + <usize>(r * stride + (color ? chunk * 3 : chunk));
       let to = entriesOf(r);
       for (let block = 0; block < blocks; block++, to += blockPx * 4, from += color ? 48 : 16) {
         const flags = blockFlags + <usize>block;
@@ -151,18 +150,14 @@ export function eightGreyRows(row: i32, maskRow: i32, color: bool): bool {
           const asked = askedAt(entry);
           const special = i16x8.ge_u(asked, limit);
           const value = i16x8.add(asked, v128.andnot(i16x8.add(above, right), special));
-          const dot = i16x8.gt_s(value, i16x8.add(v128.load(t), i16x8.relaxed_q15mulr_s(asked, bias)));
+          const dot = isDot(value, asked, v128.load(t), bias);
           dots = i16x8.sub(i16x8.add(dots, dots), dot);
-          const e = v128.andnot(i16x8.add(value, i16x8.shl(dot, fullBits)), special);
-          const e2 = i16x8.shr_s(e, 1);
-          const e4 = i16x8.shr_s(e, 2);
-          const e8 = i16x8.shr_s(e, 3);
-          const e16 = i16x8.shr_s(e, 4);
-          right = i16x8.sub(e2, e16);
-          sum = i16x8.add(i16x8.sub(a, i16x8.add(e4, e8)), i16x8.sub(i16x8.sub(e, e2), e16));
-          a = i16x8.add(b, e16);
-          b = i16x8.add(c, e8);
-          c = i16x8.add(e4, e16);
+          const e = v128.andnot(errorOf(value, dot), special);
+          sum = addLeft3(a, e);
+          right = toRight(e);
+          a = i16x8.add(b, toLeft2(e));
+          b = i16x8.add(c, toLeft1(e));
+          c = toBelow(e);
           storeError(error - behind, sum);
         }
       }
@@ -189,11 +184,10 @@ export function eightGreyRows(row: i32, maskRow: i32, color: bool): bool {
   return v128.any_true(anyDots);
 }
 
-/** One row, for what a band has beyond groups of eight. Returns whether any dot was laid. */
-export function oneGreyRow(row: i32, maskRow: i32, color: bool): bool {
+/** One row of pixels, for what a band has beyond groups of eight. Returns whether any dot was laid. */
+export function oneGreyRow(pixels: usize, color: bool, row: i32, maskRow: i32): bool {
   const line = thresholds + <usize>((maskRow & (maskSide - 1)) * maskSide * 8) + black;
   const bias: i32 = load<i16>(biases, black);
-  const pixels = rowOfInput(row, color);
   let a = 0, b = 0, c = 0, right = 0;
   let dots: u32 = 0;
   let anyDots: u32 = 0;

@@ -56,6 +56,8 @@ export let errors: usize = 0;
 /** Rows of pixels, `inputStride` bytes each, white beyond the width. */
 export let input: usize = 0;
 export let inputStride: i32 = 0;
+/** Rows of black alone that were told from rows of sRGB: `widthPx` bytes each, eight rows. */
+export let greyRows: usize = 0;
 /** Planes of `planeStride` bytes, rows of `outputStride` bytes: cyan, magenta, yellow, black. */
 export let output: usize = 0;
 export let outputStride: i32 = 0;
@@ -82,7 +84,8 @@ export function open(width: i32, rowsMax: i32, neutralsAreBlack: bool): void {
   errors = end + marginPx * 8;
   input = end + errorsSize();
   // Pixels are read in fours, 16 bytes for 12.
-  output = (input + inputStride * rowsMax + 64) & ~63;
+  greyRows = (input + inputStride * rowsMax + 64) & ~63;
+  output = greyRows + widthPx * 8 + 64;
   const top = output + planeStride * 4 + 64;
   const pages = <i32>((top + 0xffff) >> 16) - memory.size();
   if (pages > 0) memory.grow(pages);

@@ -39,7 +39,7 @@ const colorants: readonly Colorant[] = ["cyan", "magenta", "yellow", "black"];
 const black = 3;
 
 /** The tables as the kernel reads them; layout.ts says how. */
-function tablesOf(table: InkTable) {
+export function tablesOf(table: InkTable) {
   const greyBlack = blackOfGrey(table);
   const greys = new Int16Array(greyBlack.length * 4).fill(noInk);
   for (const [value, k] of greyBlack.entries()) greys[value * 4 + black] = k;

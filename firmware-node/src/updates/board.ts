@@ -134,6 +134,12 @@ export class Board {
     return this.#linked("current");
   }
 
+  /** The slot whose trial is under way. */
+  async trying(): Promise<Slot | undefined> {
+    const { trying } = await this.state();
+    return trying && this.#slot(trying.slot);
+  }
+
   /** Why the bundle may not be installed here; resolves when it may. Throws `update-refused`. */
   async #admit({ manifest }: BundleHead, options: InstallOptions): Promise<void> {
     const { board, channel, allowDowngrade = false, attempt = 1 } = options;

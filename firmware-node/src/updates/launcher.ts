@@ -110,6 +110,7 @@ async function runOnce(
   }
   let missing: readonly Check[] = checks;
   let healthy = false;
+  let failing = "";
   let judging = Promise.resolve();
   const silence = setTimeout(() => ended.resolve({ kind: "silent" }), silenceLimitMs);
   const late = setTimeout(() => ended.resolve({ kind: "late", missing }), trialLimitMs);
@@ -122,6 +123,7 @@ async function runOnce(
     if (!message) return;
     silence.refresh();
     notify("WATCHDOG=1");
+    if (message.platen === "failing") failing = `: ${message.reason}`;
     if (message.platen !== "health") return;
     missing = message.missing;
     if (missing.length > 0 || healthy) return;
@@ -134,7 +136,7 @@ async function runOnce(
   });
   child.on("error", (error) => exit(`cannot be started: ${error.message}`));
   child.on("exit", (code, killer) =>
-    exit(killer ? `was ended by ${killer}` : `ended with code ${code}`, code),
+    exit(killer ? `was ended by ${killer}` : `ended with code ${code}${failing}`, code),
   );
   const stop = () => exit("was told to stop");
   signal.addEventListener("abort", stop, { once: true });

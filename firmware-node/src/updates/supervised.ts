@@ -8,6 +8,8 @@ export type Check = (typeof checks)[number];
 export const messageSchema = z.discriminatedUnion("platen", [
   /** Said every `aliveIntervalMs`: the event loop turns. */
   z.object({ platen: z.literal("alive") }),
+  /** Why the app is about to end by itself. */
+  z.object({ platen: z.literal("failing"), reason: z.string().max(1000) }),
   /** Which checks have not been passed yet; none: healthy. */
   z.object({ platen: z.literal("health"), missing: z.array(z.enum(checks)) }),
 ]);
@@ -44,12 +46,19 @@ export function keepSayingAlive(): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
+/** Says why the app ends; nobody hears where no launcher started it. */
+export const sayFailing = (reason: string): void => say({ platen: "failing", reason: reason.slice(0, 1000) });
+
 /** Gathers what has been seen of the app's health, and says it at every change. */
 export class Health {
   readonly #missing = new Set<Check>(checks);
   constructor() {
     say({ platen: "health", missing: [...this.#missing] });
   }
+  get missing(): readonly Check[] {
+    return [...this.#missing];
+  }
+
   passed(check: Check): void {
     if (this.#missing.delete(check)) say({ platen: "health", missing: [...this.#missing] });
   }

@@ -1,0 +1,106 @@
+/** Fetches a bundle, however often the line breaks or the power goes: what has come stays, and the rest is asked for. */
+import { createHash } from "node:crypto";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { hasCode, PlatenError } from "@platen/proto";
+import { backoffMs, sleep } from "../app/backoff.ts";
+import { diskError, readFrom } from "./disk.ts";
+
+export interface WantedBundle {
+  /** Of the whole file, lower-case hexadecimal; it names the file here. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** The bundle's bytes from a byte on, or all of them: see HttpFetch.getFrom. */
+export type FetchFrom = (
+  startByte: number,
+  signal: AbortSignal,
+) => Promise<{ startByte: number; bytes: AsyncIterable<Uint8Array> }>;
+
+/** Attempts in a row that bring nothing, before it is left for later. */
+const fruitlessMax = 5;
+/** No bundle is larger, bytes. */
+const sizeMaxBytes = 256 * 1024 * 1024;
+
+const sizeOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
+
+/**
+ * Resolves to the file, whole and of the wanted hash. Throws `update-invalid` when other bytes came, `disk-full` (and gives the
+ * space back), `unavailable` after a few attempts that brought nothing, and what the server refuses with.
+ */
+export async function download(
+  folder: string,
+  wanted: WantedBundle,
+  fetchFrom: FetchFrom,
+  onProgress: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const { sha256, sizeBytes } = wanted;
+  if (sizeBytes > sizeMaxBytes) throw new PlatenError("update-refused", "the bundle is too large");
+  const [file, part] = [join(folder, `${sha256}.bundle`), join(folder, `${sha256}.part`)];
+  await mkdir(folder, { recursive: true });
+  if ((await sizeOf(file)) === sizeBytes) return file;
+  for (let fruitless = 0; (await sizeOf(part)) < sizeBytes; ) {
+    const before = await sizeOf(part);
+    try {
+      await append(part, before, sizeBytes, fetchFrom, onProgress, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (hasCode(error, "disk-full", "update-invalid")) await rm(part, { force: true });
+      if (!hasCode(error, "unavailable") || fruitless >= fruitlessMax) throw error;
+    }
+    fruitless = (await sizeOf(part)) > before ? 0 : fruitless + 1;
+    if ((await sizeOf(part)) < sizeBytes) await sleep(backoffMs(Math.max(fruitless, 1)), signal);
+  }
+  if ((await hashOf(part, signal)) !== sha256) {
+    await rm(part, { force: true });
+    throw new PlatenError("update-invalid", "other bytes came than were offered: the download is damaged");
+  }
+  await rename(part, file);
+  return file;
+}
+
+async function append(
+  part: string,
+  before: number,
+  sizeBytes: number,
+  fetchFrom: FetchFrom,
+  onProgress: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { startByte, bytes } = await fetchFrom(before, signal);
+  try {
+    await using file = await open(part, startByte === 0 ? "w" : "a");
+    let have = startByte;
+    for await (const chunk of bytes) {
+      signal.throwIfAborted();
+      have += chunk.length;
+      if (have > sizeBytes) throw new PlatenError("update-invalid", "more bytes came than were offered");
+      await file.writeFile(chunk);
+      onProgress(have);
+    }
+    await file.sync();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw diskError(error);
+  }
+}
+
+async function hashOf(path: string, signal: AbortSignal): Promise<string> {
+  await using file = await open(path);
+  const hash = createHash("sha256");
+  for await (const chunk of readFrom(file, 0, signal)) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+/** Removes downloads that nobody wants any more. */
+export async function sweepDownloads(folder: string, wanted: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!wanted.has(name.replace(/\.(bundle|part)$/, ""))) await rm(join(folder, name), { force: true });
+  }
+}

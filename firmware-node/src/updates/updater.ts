@@ -1,0 +1,244 @@
+/**
+ * Keeps the printer's software current: asks the backend, fetches, installs beside what runs, waits until nothing is printed, and
+ * asks the launcher for a trial. Says at every step how far it is. Nothing here can harm what runs: that only changes when the
+ * launcher has seen the new version prove itself.
+ */
+import { join } from "node:path";
+import {
+  type CheckForUpdateResponse,
+  hasCode,
+  type OfferedBundle,
+  PlatenError,
+  PrinterStateReason,
+  type PrinterUpdateService,
+  type ServiceClient,
+  toPlatenError,
+  updateKeyOf,
+  type UpdateOffer,
+  UpdatePhase,
+} from "@platen/proto";
+import { openDowngrade } from "@platen/proto/bundle";
+import type { HttpFetch } from "../adapters/http-fetch.ts";
+import { sleep } from "../app/backoff.ts";
+import type { Printer } from "../app/printer.ts";
+import type { Board } from "./board.ts";
+import { download, sweepDownloads } from "./download.ts";
+import type { Health } from "./supervised.ts";
+
+export interface UpdaterOptions {
+  readonly board: Board;
+  /** Of the version that runs. */
+  readonly version: string;
+  /** Present while that is on trial. */
+  readonly health: Health | undefined;
+  readonly printer: Printer;
+  readonly client: ServiceClient<typeof PrinterUpdateService>;
+  readonly printerKey: () => string;
+  readonly fetch: Pick<HttpFetch, "getFrom">;
+  /** What this board is, as bundles name it. */
+  readonly boardName: string;
+  readonly channel: string;
+  /** Told of each step, for people. */
+  readonly onStep: (message: string) => void;
+}
+
+interface Progress {
+  readonly phase: UpdatePhase;
+  readonly targetVersion?: string;
+  readonly percent?: number;
+  readonly message?: string;
+}
+
+const callTimeoutMs = 15_000;
+/** After a check that failed, milliseconds. */
+const retryMs = 10_000;
+/** Between looks at whether the printer is idle, milliseconds. */
+const idleCheckMs = 500;
+/** Between reports of how much has come, milliseconds. */
+const progressMs = 2000;
+
+/** What the offer itself is the reason for: it is not tried again as it is. */
+const isRefusal = (error: unknown): error is PlatenError =>
+  hasCode(error, "update-invalid", "update-refused");
+
+export class Updater {
+  readonly #options: UpdaterOptions;
+  #progress: Progress = { phase: UpdatePhase.UP_TO_DATE };
+  /** An offer that was refused, as `offerKey` names it, and why. */
+  #refused: { key: string; progress: Progress } | undefined;
+
+  constructor(options: UpdaterOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the printer should be started anew for a trial; rejects when `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { health, board } = this.#options;
+    this.#progress = await this.#atStart();
+    for (;;) {
+      let waitMs = retryMs;
+      try {
+        const { offer, keySet, intervalMs } = await this.#check(signal);
+        // A version that cannot ask for the next one is not to be kept.
+        health?.passed("backend");
+        waitMs = intervalMs || retryMs;
+        if (keySet.length > 0) await board.rotateKeys(keySet);
+        if (health?.missing.length === 0 && this.#progress.phase === UpdatePhase.TRYING) {
+          this.#progress = { phase: UpdatePhase.UP_TO_DATE };
+          await this.#check(signal);
+        }
+        const isSettled = this.#progress.phase !== UpdatePhase.TRYING;
+        if (offer && isSettled && (await this.#take(offer, signal))) return;
+        if (!isSettled) waitMs = Math.min(waitMs, retryMs);
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#options.onStep(`no update for now: ${toPlatenError(error).message}`);
+      }
+      // Not all printers at once.
+      await sleep(waitMs * (0.75 + Math.random() / 2), signal);
+    }
+  }
+
+  async #atStart(): Promise<Progress> {
+    const { board, health } = this.#options;
+    if (health) return { phase: UpdatePhase.TRYING, targetVersion: this.#options.version };
+    const { last } = await board.state();
+    if (!last || last.outcome === "good") return { phase: UpdatePhase.UP_TO_DATE };
+    return { phase: UpdatePhase.ROLLED_BACK, targetVersion: last.version, message: last.reason };
+  }
+
+  async #check(signal: AbortSignal): Promise<CheckForUpdateResponse> {
+    const { board, version, printer, client, printerKey, boardName, channel } = this.#options;
+    const { number: keySet } = await board.keys();
+    const { starts } = await board.state();
+    const status = { ...this.#progress, version, board: boardName, channel, keySet, starts: BigInt(starts) };
+    const headers = { authorization: `Bearer ${printerKey()}` };
+    return client.checkForUpdate(
+      { printerId: printer.printerId, status },
+      { signal, timeoutMs: callTimeoutMs, headers },
+    );
+  }
+
+  /** Goes on to another step, and says so; that the backend cannot hear it just now stops nothing. */
+  async #step(progress: Progress, signal: AbortSignal, text?: string): Promise<void> {
+    this.#progress = progress;
+    if (text) this.#options.onStep(text);
+    await this.#check(signal).catch(() => signal.throwIfAborted());
+  }
+
+  /** Resolves to whether the printer should be started anew. */
+  async #take(offer: UpdateOffer, signal: AbortSignal): Promise<boolean> {
+    const app = offer.bundles.at(-1);
+    if (!app) return false;
+    const { version: targetVersion } = app;
+    const key = `${app.sha256Hex} ${offer.attempt}`;
+    const refusal =
+      this.#refused?.key === key ? this.#refused.progress : await this.#knownFailure(offer, app);
+    if (refusal) {
+      if (refusal.phase !== this.#progress.phase) await this.#step(refusal, signal);
+      return false;
+    }
+    try {
+      const allowDowngrade = await this.#mayGoBack(offer, app);
+      for (const bundle of offer.bundles)
+        await this.#install(bundle, offer, allowDowngrade, targetVersion, signal);
+      await this.#step(
+        { phase: UpdatePhase.WAITING, targetVersion },
+        signal,
+        `version ${targetVersion} is ready`,
+      );
+      await this.#idle(signal);
+      await this.#step(
+        { phase: UpdatePhase.TRYING, targetVersion },
+        signal,
+        `changing to version ${targetVersion}`,
+      );
+      await this.#options.board.askTrial(offer.attempt);
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      const { code, message } = toPlatenError(error);
+      if (code === "unavailable") throw error;
+      const progress = { phase: UpdatePhase.REFUSED, targetVersion, message };
+      if (isRefusal(error)) this.#refused = { key, progress };
+      await this.#step(progress, signal, `version ${targetVersion} is refused: ${message}`);
+      return false;
+    }
+  }
+
+  /** What became of the same offer in an earlier trial. */
+  async #knownFailure({ attempt }: UpdateOffer, app: OfferedBundle): Promise<Progress | undefined> {
+    const { failed } = await this.#options.board.state();
+    const failure = failed[app.payloadSha256Hex];
+    if (!failure || failure.attempt < attempt) return undefined;
+    return { phase: UpdatePhase.ROLLED_BACK, targetVersion: app.version, message: failure.reason };
+  }
+
+  async #mayGoBack({ downgradePermit }: UpdateOffer, app: OfferedBundle): Promise<boolean> {
+    if (downgradePermit.length === 0) return false;
+    const { from, to } = openDowngrade(downgradePermit, await this.#options.board.keys());
+    return from === this.#options.version && to === app.payloadSha256Hex;
+  }
+
+  async #install(
+    bundle: OfferedBundle,
+    offer: UpdateOffer,
+    allowDowngrade: boolean,
+    targetVersion: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { board, boardName, channel } = this.#options;
+    if (await board.runtime(bundle.payloadSha256Hex)) return;
+    const folder = join(board.root, "downloads");
+    await sweepDownloads(folder, new Set(offer.bundles.map(({ sha256Hex }) => sha256Hex)));
+    await this.#step(
+      { phase: UpdatePhase.DOWNLOADING, targetVersion, percent: 0 },
+      signal,
+      `fetching version ${bundle.version}`,
+    );
+    const file = await this.#download(folder, bundle, targetVersion, signal);
+    await this.#step({ phase: UpdatePhase.VERIFYING, targetVersion }, signal);
+    const { attempt } = offer;
+    await board.install(file, { board: boardName, channel, allowDowngrade, attempt, signal });
+  }
+
+  #download(
+    folder: string,
+    bundle: OfferedBundle,
+    targetVersion: string,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { printer, printerKey, fetch } = this.#options;
+    const url = URL.parse(bundle.url);
+    if (!url || !/^[0-9a-f]{64}$/.test(bundle.sha256Hex)) {
+      throw new PlatenError("update-invalid", "the offer names no bundle that can be fetched");
+    }
+    const sizeBytes = Number(bundle.sizeBytes);
+    const headers = {
+      "platen-printer-id": printer.printerId,
+      authorization: `Bearer ${updateKeyOf(printerKey(), bundle.sha256Hex)}`,
+    };
+    let saidMs = performance.now();
+    return download(
+      folder,
+      { sha256: bundle.sha256Hex, sizeBytes },
+      (startByte, fetchSignal) => fetch.getFrom(url, headers, startByte, fetchSignal),
+      (bytes) => {
+        if (performance.now() - saidMs < progressMs) return;
+        saidMs = performance.now();
+        const percent = Math.floor((bytes / sizeBytes) * 100);
+        void this.#step({ phase: UpdatePhase.DOWNLOADING, targetVersion, percent }, signal).catch(() => {});
+      },
+      signal,
+    );
+  }
+
+  /** Waits until nothing is printed or waits to be, and the engine is there: a trial without it would prove nothing. */
+  async #idle(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { heldJobs, stateReasons } = this.#options.printer.status();
+      if (heldJobs === 0 && !stateReasons.includes(PrinterStateReason.ENGINE_OFFLINE)) return;
+      await sleep(idleCheckMs, signal);
+    }
+  }
+}

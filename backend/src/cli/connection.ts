@@ -7,6 +7,7 @@ import {
   loadTls,
   PlatenError,
   requireTlsUnlessLoopback,
+  type Service,
   type ServiceClient,
 } from "@platen/proto";
 import { type Command, InvalidArgumentError, Option } from "commander";
@@ -54,10 +55,17 @@ function environmentSwitch(variable: string): boolean {
   throw new PlatenError("configuration", `${variable} must be true or false`);
 }
 
-/** Runs an action with a client of the server; tells a server that cannot be reached from other troubles. */
-export async function withIntake<T>(
+/** Runs an action with a client of the intake. See `withServer`. */
+export const withIntake = <T>(
   options: ServerOptions,
   action: (intake: IntakeClient) => Promise<T>,
+): Promise<T> => withServer(options, IntakeService, action);
+
+/** Runs an action with a client of the server; tells a server that cannot be reached from other troubles. */
+export async function withServer<S extends Service, T>(
+  options: ServerOptions,
+  service: S,
+  action: (client: ServiceClient<S>) => Promise<T>,
 ): Promise<T> {
   const { server, tlsCa, tlsCert, tlsKey } = options;
   const secure = (options.tls ?? environmentSwitch("PLATEN_TLS")) || Boolean(tlsCa ?? tlsCert);
@@ -66,7 +74,7 @@ export async function withIntake<T>(
   const tls = await loadTls({ caFile: tlsCa, certFile: tlsCert, keyFile: tlsKey });
   using connection = connect(server, clientCredentials(tls, secure));
   try {
-    return await action(connection.client(IntakeService));
+    return await action(connection.client(service));
   } catch (error) {
     if (!hasCode(error, "unavailable")) throw error;
     const why = error.message.replaceAll(/^.*Last error: (Error: )?|\. Resolution note: *$/g, "");

@@ -10,6 +10,7 @@ import {
   PrinterStateReasonSchema,
   type RegisteredPrinter,
   RegisteredPrinterSchema,
+  UpdatePhase,
 } from "@platen/proto";
 import { type Command, InvalidArgumentError } from "commander";
 import { stateName } from "../domain/job.ts";
@@ -112,7 +113,7 @@ export function addPrinters(program: Command): void {
       if (options.json) {
         for (const one of printers) writeJson(process.stdout, toJson(RegisteredPrinterSchema, one) as object);
       } else {
-        const headings = ["PRINTER", "STATE", "MODE", "COLOR", "DPI", "SEEN", "MODEL"];
+        const headings = ["PRINTER", "STATE", "MODE", "COLOR", "DPI", "SEEN", "SOFTWARE", "MODEL"];
         process.stdout.write(table(headings, printers.map(printerRow)));
       }
     }),
@@ -125,7 +126,28 @@ const printerStates: Readonly<Record<number, string>> = {
   [PrinterState.STOPPED]: "stopped",
 };
 
-function printerRow({ printerId, capabilities, mode, status, seenTime }: RegisteredPrinter): string[] {
+const updateTexts: Readonly<Record<number, string>> = {
+  [UpdatePhase.DOWNLOADING]: "downloading",
+  [UpdatePhase.VERIFYING]: "verifying",
+  [UpdatePhase.INSTALLING]: "installing",
+  [UpdatePhase.WAITING]: "waiting for idle",
+  [UpdatePhase.TRYING]: "trying",
+  [UpdatePhase.ROLLED_BACK]: "rolled back",
+  [UpdatePhase.REFUSED]: "refused",
+};
+
+/** The version that runs, and what is done about it. */
+export function softwareText({ capabilities, update }: RegisteredPrinter): string {
+  if (!update) return capabilities?.firmwareVersion ?? "";
+  const { version, phase, targetVersion, percent, message } = update;
+  const step = updateTexts[phase];
+  if (!step) return version;
+  const progress = phase === UpdatePhase.DOWNLOADING ? ` ${percent} %` : "";
+  return `${version} (${targetVersion} ${step}${progress}${message ? `: ${message}` : ""})`;
+}
+
+function printerRow(printer: RegisteredPrinter): string[] {
+  const { printerId, capabilities, mode, status, seenTime } = printer;
   const reasons = (status?.stateReasons ?? []).map((reason) =>
     (PrinterStateReasonSchema.value[reason]?.localName ?? String(reason)).toLowerCase().replaceAll("_", "-"),
   );
@@ -137,6 +159,7 @@ function printerRow({ printerId, capabilities, mode, status, seenTime }: Registe
     capabilities?.colorSupported ? "yes" : "no",
     capabilities?.resolutionsDpi.join(",") ?? "",
     timeText(seenTime),
+    softwareText(printer),
     capabilities?.makeAndModel ?? "",
   ];
 }

@@ -14,6 +14,7 @@ import { addCancel, addSubmit, addWatch } from "./job-commands.ts";
 import { addJobs, addPrinters } from "./list-commands.ts";
 import { addDemo, addPrint } from "./print.ts";
 import { addServe } from "./serve.ts";
+import { addUpdates } from "./update-commands.ts";
 
 /** Runs one command line (without `node` and the script), and resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
@@ -47,6 +48,7 @@ ${exitCodeHelp}`,
   addCancel(program);
   addJobs(program);
   addPrinters(program);
+  addUpdates(program);
   try {
     await program.parseAsync(args, { from: "user" });
     return code;

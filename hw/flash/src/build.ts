@@ -1,5 +1,5 @@
 /** `platen-flash build`: from the repository to a card's image. */
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { verifyBundle } from "@platen/firmware-node/updates";
 import { PlatenError } from "@platen/proto";
@@ -60,23 +60,25 @@ async function base(options: BuildOptions): Promise<Base> {
   const lock = updateLock ? undefined : parseLock(locked);
   // Not the time of the commit: the base is the same as long as its packages are.
   const epochS = 1_700_000_000;
-  const fresh = updateLock ? [String(Date.now())] : [locked];
-  const inputs = ["1", ...packages, "--", ...excluded, "--", ...fresh];
-  const folder = await steps.step("base", inputs, async (to) => {
-    const came = await makeBase(join(to, "base.tar"), {
-      mirror,
-      packages,
-      excluded,
-      lock,
-      epochS,
-      signal,
-      onLine,
-    });
+  const make = async (to: string) => {
+    const request = { mirror, packages, excluded, lock, epochS, signal, onLine };
+    const came = await makeBase(join(to, "base.tar"), request);
     await writeFile(join(to, "packages"), formatLock(came));
-  });
-  const came = await readFile(join(folder, "packages"), "utf8");
-  if (updateLock) await writeFile(lockFile, came);
-  return { tar: join(folder, "base.tar"), packages: parseLock(came) };
+  };
+  const inputs = (text: string) => ["1", ...packages, "--", ...excluded, "--", text];
+  let folder: string;
+  if (updateLock) {
+    const fresh = await steps.step("base-new", [String(Date.now())], make);
+    const text = await readFile(join(fresh, "packages"), "utf8");
+    // Under the name by which the next build, from the new lock, looks for it.
+    folder = await steps.step("base", inputs(text), (to) => cp(fresh, to, { recursive: true }));
+    await rm(fresh, { recursive: true, force: true });
+    await writeFile(lockFile, text);
+  } else folder = await steps.step("base", inputs(locked), make);
+  return {
+    tar: join(folder, "base.tar"),
+    packages: parseLock(await readFile(join(folder, "packages"), "utf8")),
+  };
 }
 
 /** What runs on the board outside of the app: it must work when the app does not. */

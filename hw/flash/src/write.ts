@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { PassThrough } from "node:stream";
 import { createZstdDecompress } from "node:zlib";
 import { PlatenError } from "@platen/proto";
-import { requirePrograms } from "./command.ts";
+import { requirePrograms, run } from "./command.ts";
 
 const chunkBytes = 4 * 1024 * 1024;
 
@@ -88,7 +88,7 @@ export async function imageBytes(image: string, signal?: AbortSignal): Promise<n
 }
 
 /**
- * Writes, syncs, reads back past the system's cache where it lets us, and compares. Resolves to the image's SHA-256. Throws
+ * Writes, syncs, reads back (a device past the system's cache), and compares. Resolves to the image's SHA-256. Throws
  * `internal` when what is read is not what was written: the card is worn out or not what it says it is.
  */
 export async function writeTo(options: WriteOptions): Promise<string> {
@@ -131,18 +131,6 @@ async function writeAll(out: FileHandle, chunk: Buffer, position: number): Promi
   }
 }
 
-/** Without the cache (O_DIRECT) a device has to fetch its contents; a file system may not be able to. */
-async function openPastCache(path: string, isDevice: boolean): Promise<FileHandle> {
-  if (isDevice) {
-    try {
-      return await open(path, constants.O_RDONLY | constants.O_DIRECT);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
-    }
-  }
-  return open(path);
-}
-
 async function readBack(
   path: string,
   totalBytes: number,
@@ -150,10 +138,11 @@ async function readBack(
   onProgress: (progress: WriteProgress) => void,
   signal?: AbortSignal,
 ): Promise<string> {
-  await using file = await openPastCache(path, isDevice);
+  // What the system still holds in memory says nothing about the card.
+  if (isDevice) await run("blockdev", ["--flushbufs", path], { signal });
+  await using file = await open(path);
   const hash = createHash("sha256");
-  // Aligned to pages as O_DIRECT wants it, which a buffer of its own memory is.
-  const buffer = Buffer.from(new ArrayBuffer(chunkBytes));
+  const buffer = Buffer.alloc(chunkBytes);
   for (let doneBytes = 0; doneBytes < totalBytes; ) {
     signal?.throwIfAborted();
     const { bytesRead } = await file.read(buffer, 0, chunkBytes, doneBytes);

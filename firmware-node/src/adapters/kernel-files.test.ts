@@ -5,6 +5,7 @@ import { parsePrinterConfig } from "../config.ts";
 import { full, idealInks, type InkTable } from "../pixels/ink-table.ts";
 import { startPrinter } from "../start.ts";
 import { matrixProfile } from "../testing/profiles.ts";
+import { bakeInkTable } from "./bake-table.ts";
 import { loadInkTables, loadKernel } from "./kernel-files.ts";
 
 const profile = fileURLToPath(new URL("../../profiles/FOGRA39L.icc", import.meta.url));
@@ -56,7 +57,7 @@ test("each medium has the profile and the limit that are its own", async () => {
 });
 
 test("tables of a few kinds of jobs are kept, not one for every job there ever was", async () => {
-  const made = new InkTables(() => plain);
+  const made = new InkTables(() => plain, bakeInkTable);
   const first = await made.tableFor({ media: a4, neutrals: "black" });
   for (const gamma of [1, 1.8, 2, 2.2]) {
     await made.tableFor({ media: a4, neutrals: "black", source: matrixProfile({ gamma }) });

@@ -1,11 +1,12 @@
 /** The pixel kernel and the printer's ink tables, from files. */
 import { readFile } from "node:fs/promises";
 import { PlatenError } from "@platen/proto";
-import { type Curve, parseCalibration } from "../color/calibration.ts";
+import { parseCalibration, type Wedges } from "../color/calibration.ts";
 import { InkTables, type MediaInks } from "../color/ink-choice.ts";
 import type { Intent } from "../color/profile.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
 import type { Kernel } from "../pixels/kernel.ts";
+import { bakeInkTable } from "./bake-table.ts";
 
 const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
 
@@ -50,7 +51,7 @@ async function from<T>(file: string, work: () => T | Promise<T>): Promise<T> {
   }
 }
 
-const curvesOf = async (file: string): Promise<Curve[]> => {
+const wedgesOf = async (file: string): Promise<Wedges> => {
   const text = (await read(file)).toString("utf8");
   return from(file, () => parseCalibration(text));
 };
@@ -63,7 +64,7 @@ async function inksOf(files: InkFiles, media: string): Promise<MediaInks> {
     blackPercent: files.blackPercent,
     ...(inkLimitPercent !== undefined && { inkLimitPercent }),
     ...(profile && { profile: new Uint8Array(await read(profile)) }),
-    ...(calibration && { curves: await curvesOf(calibration) }),
+    ...(calibration && { wedges: await wedgesOf(calibration) }),
   };
 }
 
@@ -77,7 +78,7 @@ export async function loadInkTables(files: InkFiles): Promise<InkTables> {
   const named = new Set(["default", ...settings.flatMap((setting) => Object.keys(setting ?? {}))]);
   const inks = new Map<string, MediaInks>();
   for (const media of named) inks.set(media, await inksOf(files, media));
-  const tables = new InkTables((media) => inks.get(media) ?? inks.get("default")!);
+  const tables = new InkTables((media) => inks.get(media) ?? inks.get("default")!, bakeInkTable);
   for (const media of named) {
     const make = () => tables.tableFor({ media, neutrals: "black" });
     await from(of(profile, media) ?? "the ink table", make);

@@ -1,15 +1,11 @@
 /** Calibration from chart to file: what the `calibrate` command does, with the engine and the files handed to it. */
 import { EngineModel, plainPaper, type Scan, scanOf } from "@platen/hw";
 import { SimulatedEngine } from "../adapters/simulated-engine.ts";
-import { linearisation, type Wedge } from "../color/calibration.ts";
+import { curvesOf, type Wedges } from "../color/calibration.ts";
 import type { Colorant } from "../pixels/halftoner.ts";
 import { type Measurement, wedgesOf } from "./measurements.ts";
 import { printWedge, type WedgeJob } from "./print-wedge.ts";
 import { readChart } from "./read-chart.ts";
-
-export type Wedges = Partial<Record<Colorant, Wedge>>;
-
-const planes: readonly Colorant[] = ["cyan", "magenta", "yellow", "black"];
 
 /** The calibration file of wedges (color/calibration.ts). */
 export const calibrationFile = (wedges: Wedges): string =>
@@ -51,7 +47,6 @@ export async function calibrateSimulated(
   };
   const [uncalibrated, scanBefore] = await look();
   const before = wedgesOf(uncalibrated);
-  const curves = planes.map((ink) => (before[ink] ? linearisation(before[ink]) : (wanted: number) => wanted));
-  const [calibrated, scanAfter] = await look(curves);
+  const [calibrated, scanAfter] = await look(curvesOf(before));
   return { before, after: wedgesOf(calibrated), scans: { before: scanBefore, after: scanAfter } };
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { run } from "../cli.ts";
-import { linearisation, parseCalibration } from "../color/calibration.ts";
+import { curvesOf, linearisation, parseCalibration } from "../color/calibration.ts";
 import type { Colorant } from "../pixels/halftoner.ts";
 import { calibrateSimulated, calibrationFile, type SimulatedCalibration } from "./calibrate.ts";
 import { chartOf, steps } from "./chart.ts";
@@ -39,7 +39,7 @@ describe("the loop with an engine whose dots spread", () => {
   });
 
   test("writes a file that --calibration reads", () => {
-    const curves = parseCalibration(calibrationFile(done.before));
+    const curves = curvesOf(parseCalibration(calibrationFile(done.before)));
     for (const [i, ink] of inks.entries()) {
       for (const wanted of [0.1, 0.5, 0.9]) {
         expect(curves[i]!(wanted)).toBe(linearisation(done.before[ink]!)(wanted));

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Scan } from "@platen/hw";
-import { parseCalibration } from "../color/calibration.ts";
+import { curvesOf, parseCalibration, type Wedges } from "../color/calibration.ts";
 import type { Colorant } from "../pixels/halftoner.ts";
-import type { Wedges } from "./calibrate.ts";
 import { deviation, type Measurement, parseMeasurements, wedgesOf } from "./measurements.ts";
 
 const help = `
@@ -73,7 +72,9 @@ async function wedge(options: WedgeOptions): Promise<void> {
   const { sink, media, resolution, through, mono = false, stateDir } = options;
   const job = { jobId: `calibration-${Date.now()}`, media, ...sizeOf(media), resolutionDpi: resolution };
   const curves =
-    through === undefined ? undefined : parseCalibration((await readBytes(through)).toString("utf8"));
+    through === undefined
+      ? undefined
+      : curvesOf(parseCalibration((await readBytes(through)).toString("utf8")));
   const { openSink } = await import("../adapters/sinks.ts");
   const { printWedge } = await import("./print-wedge.ts");
   await using driver = await openSink(sink, { stateDir, mono, resolutionsDpi: [resolution], duplex: false });

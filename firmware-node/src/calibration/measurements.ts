@@ -1,6 +1,6 @@
 /** Measured patches, and the step wedges that come of them. */
 import { PlatenError } from "@platen/proto";
-import type { Wedge } from "../color/calibration.ts";
+import type { Wedge, Wedges } from "../color/calibration.ts";
 import type { Colorant } from "../pixels/halftoner.ts";
 
 export interface Measurement {
@@ -130,10 +130,7 @@ function wedgeOf(ink: Colorant, measurements: readonly Measurement[], scatter: n
  * `scatter`, between its own paper and solid, made to rise and smoothed. Throws `invalid-argument` with the ink and what is
  * wrong: too few steps, no ends, clipped, no range, or one that turns back.
  */
-export function wedgesOf(
-  measurements: readonly Measurement[],
-  scatter = 1,
-): Partial<Record<Colorant, Wedge>> {
+export function wedgesOf(measurements: readonly Measurement[], scatter = 1): Wedges {
   const byInk = Map.groupBy(measurements, ({ ink }) => ink);
   if (byInk.size === 0) refuse("nothing was measured");
   return Object.fromEntries([...byInk].map(([ink, own]) => [ink, wedgeOf(ink, own, scatter)]));

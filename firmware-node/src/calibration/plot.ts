@@ -1,11 +1,11 @@
 /** Tone curves as SVG: what came of the coverage that was asked for, before and after calibration. */
-import type { Wedge } from "../color/calibration.ts";
+import type { Wedge, Wedges } from "../color/calibration.ts";
 import type { Colorant } from "../pixels/halftoner.ts";
 import { deviation } from "./measurements.ts";
 
 export interface Panel {
   readonly title: string;
-  readonly wedges: Partial<Record<Colorant, Wedge>>;
+  readonly wedges: Wedges;
 }
 
 const strokes: Readonly<Record<Colorant, string>> = {

@@ -81,8 +81,15 @@ export function linearisation(steps: Wedge): Curve {
   };
 }
 
-/** Curves of cyan, magenta, yellow, black from a calibration file (JSON). Throws `configuration`. */
-export function parseCalibration(text: string): Curve[] {
+/** Wedges by ink; an ink without one is as it should be. */
+export type Wedges = Partial<Record<"cyan" | "magenta" | "yellow" | "black", Wedge>>;
+
+/** Curves of cyan, magenta, yellow, black. Throws `configuration` for a wedge that gets no darker. */
+export const curvesOf = ({ cyan, magenta, yellow, black }: Wedges): Curve[] =>
+  [cyan, magenta, yellow, black].map((steps) => (steps ? linearisation(steps) : same));
+
+/** The wedges of a calibration file (JSON). Throws `configuration`. */
+export function parseCalibration(text: string): Wedges {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -94,6 +101,8 @@ export function parseCalibration(text: string): Curve[] {
     const mistakes = parsed.error.issues.map(({ path, message }) => [...path, message].join(": "));
     throw new PlatenError("configuration", `the calibration file: ${mistakes.join("; ")}`);
   }
-  const { cyan, magenta, yellow, black } = parsed.data.wedges;
-  return [cyan, magenta, yellow, black].map((steps) => (steps ? linearisation(steps) : same));
+  const wedges = parsed.data.wedges as Wedges;
+  // Tried now, while somebody knows which file it is.
+  curvesOf(wedges);
+  return wedges;
 }

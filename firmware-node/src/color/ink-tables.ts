@@ -13,9 +13,10 @@ import {
   srgbLight,
 } from "../pixels/ink-table.ts";
 import { moreBlack } from "./black-generation.ts";
-import type { Curve } from "./calibration.ts";
+import { type Curve, curvesOf, type Wedges } from "./calibration.ts";
 import { type Intent, openOutput, openSource, type OutputProfile, type SourceProfile } from "./profile.ts";
 
+/** Plain data: it may be sent to a thread. */
 export interface InkOptions {
   /** An ICC output profile for CMYK; without one the engine is taken for ideal (`idealInks`). */
   readonly profile?: Uint8Array;
@@ -32,8 +33,8 @@ export interface InkOptions {
   readonly blackPercent?: number;
   /** Most ink on a place, in hundredths of one ink's solid: 100 to 400, default 400. Black is kept, colours give way. */
   readonly inkLimitPercent?: number;
-  /** Curves of cyan, magenta, yellow, black: see calibration.ts. */
-  readonly curves?: readonly Curve[];
+  /** What step wedges of the inks measured: see calibration.ts. */
+  readonly wedges?: Wedges;
 }
 
 const black = 3;
@@ -143,7 +144,8 @@ const throughCurve = (values: Int16Array, curve: Curve, first: number, step: num
  * limit counts the dots that are laid, after the curves: it is the paper that cannot take more.
  */
 export async function makeInkTable(options: InkOptions): Promise<InkTable> {
-  const { inkLimitPercent = 400, curves = [] } = options;
+  const { inkLimitPercent = 400, wedges = {} } = options;
+  const curves = curvesOf(wedges);
   const table = options.profile ? await linkOf(options.profile, options) : await idealOf(options);
   for (const [ink, curve] of curves.entries()) throughCurve(table.cube, curve, ink, 4);
   const blackCurve = curves[black];

@@ -181,7 +181,21 @@ export class EmulatedBoard implements AsyncDisposable {
     this.#child.stdin?.write(`${text}\n`);
   }
 
-  /** Runs a command in the console's shell. Resolves to what it wrote, once it has ended. */
+  /** Resolves when the console's shell answers. Its prompt cannot be waited for: it ends no line. */
+  async shellReady(signal?: AbortSignal): Promise<void> {
+    const answered = this.line(/^shell-ready/, { from: this.#lines.length, ...(signal && { signal }) });
+    let isOver = false;
+    answered.finally(() => (isOver = true)).catch(() => {});
+    while (!isOver) {
+      this.type('echo shell-""ready');
+      await Promise.race([answered, sleep(1000)]);
+    }
+    await answered;
+    // What was typed before it answered is said too.
+    await this.command("stty -echo; PS1=", signal);
+  }
+
+  /** Runs a command in the console's shell, once it is ready. Resolves to what it wrote, once it has ended. */
   async command(text: string, signal?: AbortSignal): Promise<string[]> {
     const mark = `mark-${this.#lines.length}-${Math.random().toString(36).slice(2)}`;
     const from = this.#lines.length;

@@ -13,6 +13,7 @@ import { Command, CommanderError, Option } from "commander";
 import { addCalibrate } from "./calibration/command.ts";
 import { type PrinterConfig, parsePrinterConfig, printerConfigSchema } from "./config.ts";
 import type { PrinterEvent } from "./start.ts";
+import { keepSayingAlive, restartCode, sayFailing, supervision } from "./updates/supervised.ts";
 import { version } from "./version.ts";
 
 type Settings = Record<string, unknown>;
@@ -80,6 +81,8 @@ function lineOf(event: PrinterEvent): string | undefined {
       return "registered with the backend";
     case "backend-unreachable":
       return `the backend is out of reach and will be tried again: ${event.message}`;
+    case "update":
+      return event.message;
     case "refused":
       return `refused: ${event.error.message}`;
     case "engine":
@@ -137,6 +140,7 @@ Exit codes:
   0    stopped by SIGINT or SIGTERM
   2    wrong usage, or the backend refuses the printer
   4    the system failed
+  75   started by platen-boot: start me again, there is another version to try
   130  stopped at once by a second signal`;
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
@@ -168,8 +172,14 @@ async function listPorts(json: boolean): Promise<void> {
   }
 }
 
-async function work(flags: Settings): Promise<void> {
-  if (flags["listPorts"] === true) return listPorts(flags["json"] === true);
+/** Resolves to the exit code. */
+async function work(flags: Settings): Promise<number> {
+  if (flags["listPorts"] === true) {
+    await listPorts(flags["json"] === true);
+    return exitCodes.done;
+  }
+  const supervised = supervision(process.env);
+  using _alive = supervised && keepSayingAlive();
   const config = await readConfig(flags, process.env);
   const json = flags["json"] === true;
   const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -180,13 +190,19 @@ async function work(flags: Settings): Promise<void> {
   const stop = interrupted();
   // Help and mistakes need nothing of it, and come quicker without.
   const { startPrinter } = await import("./start.ts");
-  await using printer = await startPrinter(config, { onEvent });
-  await Promise.race([stop, printer.failed]);
+  await using printer = await startPrinter(config, { onEvent, supervision: supervised });
+  const code = await Promise.race([
+    stop.then(() => exitCodes.done),
+    printer.failed,
+    printer.restart.then(() => restartCode),
+  ]);
   say(json ? JSON.stringify({ event: "stopping" }) : "platen-printer: stopping");
+  return code;
 }
 
 /** Runs the command until it is stopped. Resolves to its exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
+  let exitCode: number = exitCodes.done;
   const command = new Command("platen-printer")
     .description(
       "A printer of the Platen cloud print system: takes jobs from a backend and drives a print engine.",
@@ -198,17 +214,20 @@ export async function run(argv: readonly string[]): Promise<number> {
     .addHelpText("after", help)
     .enablePositionalOptions()
     .exitOverride()
-    .action(work);
+    .action(async (flags: Settings) => {
+      exitCode = await work(flags);
+    });
   addCalibrate(command);
   for (const { flag, isSwitch, description } of fields) {
     command.addOption(new Option(isSwitch ? `--${flag}` : `--${flag} <value>`, description));
   }
   try {
     await command.parseAsync(argv, { from: "user" });
-    return exitCodes.done;
+    return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.refused;
     const { code, message } = toPlatenError(error);
+    sayFailing(message);
     process.stderr.write(`platen-printer: ${message.replaceAll("\n", "\nplaten-printer: ")}\n`);
     return refusals.includes(code) ? exitCodes.refused : exitCodes.system;
   }

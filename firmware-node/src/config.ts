@@ -119,6 +119,16 @@ export const printerConfigSchema = z
     fetchPatienceS: seconds
       .default(10 * 60)
       .describe("how long nothing may come of a page, for example while it is converted, seconds"),
+    updateChannel: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be 1 to 64 small letters, digits, . _ or -")
+      .default("stable")
+      .describe("started by platen-boot: where the printer takes its updates"),
+    updateBoard: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, "must be 1 to 64 small letters, digits, . _ or -")
+      .default(`linux-${process.arch}-glibc`)
+      .describe("started by platen-boot: what this board is, as bundles name it"),
     registerIntervalS: seconds.default(60).describe("push mode: how often to register again, seconds"),
   })
   .superRefine((config, context) => {

@@ -184,15 +184,11 @@ export class EmulatedBoard implements AsyncDisposable {
   /** Resolves when the console's shell answers. Its prompt cannot be waited for: it ends no line. */
   async shellReady(signal?: AbortSignal): Promise<void> {
     const answered = this.line(/^shell-ready/, { from: this.#lines.length, ...(signal && { signal }) });
-    let isOver = false;
-    answered.finally(() => (isOver = true)).catch(() => {});
-    while (!isOver) {
-      this.type('echo shell-""ready');
-      await Promise.race([answered, sleep(1000)]);
-    }
-    await answered;
+    const isAnswered = answered.then(() => true);
+    do this.type('echo shell-""ready');
+    while (!(await Promise.race([isAnswered, sleep(1000, false)])));
     // What was typed before it answered is said too.
-    await this.command("stty -echo; PS1=", signal);
+    await this.command("stty -echo; bind 'set enable-bracketed-paste off'; PS1=", signal);
   }
 
   /** Runs a command in the console's shell, once it is ready. Resolves to what it wrote, once it has ended. */

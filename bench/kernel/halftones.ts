@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { full } from "../../firmware-node/src/pixels/ink-table.ts";
 import { diffusion } from "../../firmware-node/src/pixels/shiau-fan.ts";
+import { floydSteinberg, ostromoukhov, shiauFan, voidAndCluster } from "./diffusions.ts";
 
 /** Coverage 0 to 1, side × side; plane 0 to 3 is cyan, magenta, yellow, black. Dots are 0 and 1. */
 export type Halftone = (coverage: Float64Array, side: number, plane: number) => Promise<Float64Array>;
@@ -29,42 +30,33 @@ const ours: Halftone = async (coverage, side, plane) => {
   return unpacked(bits, side, side);
 };
 
-/** Floyd and Steinberg's weights in rows from left to right, threshold one half. */
-const floydSteinberg: Halftone = async (coverage, side) => {
-  const value = Float64Array.from(coverage);
-  const dots = new Float64Array(side * side);
-  for (let i = 0; i < value.length; i++) {
-    const x = i % side;
-    dots[i] = value[i]! > 0.5 ? 1 : 0;
-    const error = (value[i]! - dots[i]!) / 16;
-    if (x + 1 < side) value[i + 1]! += 7 * error;
-    if (i + side >= value.length) continue;
-    if (x > 0) value[i + side - 1]! += 3 * error;
-    value[i + side]! += 5 * error;
-    if (x + 1 < side) value[i + side + 1]! += error;
-  }
-  return dots;
-};
-
 const call = promisify(execFile);
 
-const asItIs = (light: number): number => light;
 /** ITU-R BT.709's curve, in which netpbm takes its samples to be: it dithers in linear light. */
 const bt709 = (light: number): number => (light < 0.018 ? 4.5 * light : 1.099 * light ** 0.45 - 0.099);
 
-/** A program that turns a PGM into a PBM; `encode` writes light, 1 − coverage, as the program reads it. */
+function pgm(samples: Float64Array, side: number): Buffer {
+  const bytes = Buffer.alloc(side * side * 2);
+  for (const [i, sample] of samples.entries()) bytes.writeUInt16BE(Math.round(65535 * sample), i * 2);
+  return Buffer.concat([Buffer.from(`P5 ${side} ${side} 65535\n`), bytes]);
+}
+
+/** A program that turns a file into a PBM; `encode` writes light, 1 − coverage, as the program reads it. */
 function program(
   command: (input: string, output: string) => string[],
-  encode: (light: number) => number = asItIs,
+  encode: (light: Float64Array, side: number) => Buffer = pgm,
 ): Halftone {
   return async (coverage, side) => {
     const folder = await mkdtemp(join(tmpdir(), "platen-halftone-"));
     try {
-      const [input, output] = [join(folder, "in.pgm"), join(folder, "out.pbm")];
-      const samples = Buffer.alloc(side * side * 2);
-      for (const [i, share] of coverage.entries())
-        samples.writeUInt16BE(Math.round(65535 * encode(1 - share)), i * 2);
-      await writeFile(input, Buffer.concat([Buffer.from(`P5 ${side} ${side} 65535\n`), samples]));
+      const [input, output] = [join(folder, "in"), join(folder, "out.pbm")];
+      await writeFile(
+        input,
+        encode(
+          coverage.map((share) => 1 - share),
+          side,
+        ),
+      );
       const [name, ...args] = command(input, output);
       await call(name!, args);
       const pbm = await readFile(output);
@@ -75,25 +67,35 @@ function program(
   };
 }
 
+const imageMagick = program((input, output) => [
+  "convert",
+  input,
+  "-dither",
+  "FloydSteinberg",
+  "-remap",
+  "pattern:gray50",
+  output,
+]);
+
+const netpbm = program(
+  (input, output) => ["sh", "-c", `pamditherbw -fs "$0" | pamtopnm > "$1"`, input, output],
+  (light, side) => pgm(light.map(bt709), side),
+);
+
+const plain =
+  (halftone: (coverage: Float64Array, side: number, plane: number) => Float64Array): Halftone =>
+  async (coverage, side, plane) =>
+    halftone(coverage, side, plane);
+
+/** The product's first. */
 export const halftones: ReadonlyMap<string, Halftone> = new Map([
   ["Platen", ours],
-  ["Floyd–Steinberg", floydSteinberg],
-  [
-    "ImageMagick",
-    program((input, output) => [
-      "convert",
-      input,
-      "-dither",
-      "FloydSteinberg",
-      "-remap",
-      "pattern:gray50",
-      output,
-    ]),
-  ],
-  [
-    "netpbm",
-    program((input, output) => ["sh", "-c", `pamditherbw -fs "$0" | pamtopnm > "$1"`, input, output], bt709),
-  ],
+  ["Shiau–Fan and blue noise", plain(shiauFan)],
+  ["Ostromoukhov, serpentine", plain(ostromoukhov)],
+  ["void and cluster", plain(voidAndCluster)],
+  ["Floyd–Steinberg", plain(floydSteinberg)],
+  ["ImageMagick", imageMagick],
+  ["netpbm", netpbm],
 ]);
 
 /** The halftones whose programs are installed. */
@@ -105,6 +107,7 @@ export async function available(): Promise<Map<string, Halftone>> {
       () => false,
     );
     if (works) found.set(name, halftone);
+    else console.log(`${name} does not run here: it is left out`);
   }
   return found;
 }

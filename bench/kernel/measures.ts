@@ -1,6 +1,7 @@
-/** The figures by which halftones are compared; README.md in docs says how to read them. */
-import { forFrequencies, fourier } from "./fourier.ts";
-import { contrastSensitivity, type Inked, lightOf, luminance, scielab, seenLab, wsnr } from "./vision.ts";
+/** The figures by which halftones are compared; docs/pixels.md says how to read them. */
+import { filtered, forFrequencies, fourier, type Spectrum } from "./fourier.ts";
+import type { Inked, Press } from "./press.ts";
+import { lightnessOf, type Observer, scielab, wsnr } from "./vision.ts";
 
 export interface ImageFigures {
   /** Mean S-CIELAB ΔE*ab without the slow part. */
@@ -9,20 +10,32 @@ export interface ImageFigures {
   readonly blackWsnrDb: number;
 }
 
-export const imageFigures = (asked: Inked, dots: Inked, perDegree: number): ImageFigures => ({
-  scielab: scielab(asked, dots, perDegree),
-  luminanceWsnrDb: wsnr(luminance(lightOf(asked)), luminance(lightOf(dots)), asked.side, perDegree),
-  blackWsnrDb: wsnr(asked.planes[3]!, dots.planes[3]!, asked.side, perDegree),
-});
+/** Measures the halftones of one image, one after the other. */
+export function imageMeasure(asked: Inked, press: Press, eye: Observer): (dots: Inked) => ImageFigures {
+  const askedLight = press.light(asked);
+  const askedLab = eye.lab(askedLight);
+  return (dots) => {
+    const light = press.light(dots);
+    return {
+      scielab: scielab(askedLab, eye.lab(light)),
+      luminanceWsnrDb: wsnr(eye, askedLight.xyz[1]!, light.xyz[1]!),
+      blackWsnrDb: wsnr(eye, asked.planes[3]!, dots.planes[3]!),
+    };
+  };
+}
 
 export interface PatchFigures {
-  /** Root mean square of L* as seen. */
+  /** Root mean square of L* through the eye's luminance filter, of ideal black dots. */
   readonly grain: number;
-  /** The strongest of 18 directions above the mean of all, dB, of what the eye sees of the spectrum. */
+  /** Standard deviation over twelve directions of the power that passes that filter, dB. */
   readonly anisotropyDb: number;
   /** |dots laid − coverage asked|, share of the area. */
   readonly coverageError: number;
 }
+
+const directions = 12;
+/** What a hundred dots scattered at random have: directions with less, of regular patterns, count as this. */
+const floorPower = 100;
 
 const mean = (values: ArrayLike<number>): number => {
   let sum = 0;
@@ -30,30 +43,32 @@ const mean = (values: ArrayLike<number>): number => {
   return sum / values.length;
 };
 
-/** A flat patch of one plane, halftoned: `dots` is side × side, 0 or 1. */
-export function patchFigures(
-  coverage: number,
-  dots: Float64Array,
-  side: number,
-  perDegree: number,
-): PatchFigures {
-  const none = new Float64Array(side * side);
-  const lightness = seenLab({ side, planes: [none, none, none, dots] }, perDegree)[0]!;
-  const level = mean(lightness);
-  const sectors = new Float64Array(18);
-  const counts = new Float64Array(18);
-  const gain = contrastSensitivity(side, perDegree);
-  const { re, im } = fourier(dots, side);
+function deviation(values: ArrayLike<number>): number {
+  const middle = mean(values);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i]! - middle) ** 2;
+  return Math.sqrt(sum / values.length);
+}
+
+function anisotropyDb({ side, re, im }: Spectrum, gain: Float64Array): number {
+  const power = new Float64Array(directions);
+  const weight = new Float64Array(directions);
   forFrequencies(side, (i, u, v) => {
     if (i === 0 || Math.hypot(u, v) > 0.5) return;
-    const sector = Math.floor(((Math.atan2(v, u) + Math.PI) / Math.PI) * 18 + 0.5) % 18;
-    sectors[sector]! += gain[i]! ** 2 * (re[i]! ** 2 + im[i]! ** 2);
-    counts[sector]! += gain[i]! ** 2;
+    const direction = Math.floor(((Math.atan2(v, u) + Math.PI) / Math.PI) * directions + 0.5) % directions;
+    power[direction]! += gain[i]! ** 2 * (re[i]! ** 2 + im[i]! ** 2);
+    weight[direction]! += gain[i]! ** 2;
   });
-  const power = sectors.map((sum, i) => sum / counts[i]!);
+  return deviation(power.map((sum, i) => 10 * Math.log10(sum / weight[i]! + floorPower)));
+}
+
+/** A flat patch of one plane, halftoned: `dots` is side × side, 0 or 1. */
+export function patchFigures(coverage: number, dots: Float64Array, eye: Observer): PatchFigures {
+  const spectrum = fourier(dots, eye.side);
+  const seen = filtered(spectrum, eye.luminanceGain);
   return {
-    grain: Math.sqrt(mean(lightness.map((value) => (value - level) ** 2))),
-    anisotropyDb: 10 * Math.log10(Math.max(...power) / mean(power)),
+    grain: deviation(seen.map((black) => lightnessOf(1 - black))),
+    anisotropyDb: anisotropyDb(spectrum, eye.luminanceGain),
     coverageError: Math.abs(mean(dots) - coverage),
   };
 }

@@ -1,81 +1,125 @@
 /** `npm run bench -- kernel quality`: halftones beside each other, by the measures of measures.ts, and as a picture. */
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { linearOfSrgb } from "../../firmware-node/src/pixels/ink-table.ts";
-import { contactSheet } from "./contact-sheet.ts";
+import { contactSheet, type Photo } from "./contact-sheet.ts";
 import { available, type Halftone } from "./halftones.ts";
-import { imageFigures, patchFigures } from "./measures.ts";
-import { type Inked, pixelsPerDegree } from "./vision.ts";
+import { imageMeasure, type PatchFigures, patchFigures } from "./measures.ts";
+import { type Inked, openPress, type Press } from "./press.ts";
+import { observer, pixelsPerDegree } from "./vision.ts";
 
 const sidePx = 512;
-const perDegree = pixelsPerDegree(600, 30);
-const imageFiles = [
-  "coffee.png",
-  "astronaut.png",
-  "raccoon-face-1024x768.jpg",
-  "china.jpg",
-  "cups-testfile.jpg",
+const eye = observer(sidePx, pixelsPerDegree(600, 30));
+/** Halftones were tuned on the first set and checked on the second. */
+const imageSets = [
+  ["coffee.png", "astronaut.png", "raccoon-face-1024x768.jpg", "china.jpg", "cups-testfile.jpg"],
+  ["chelsea.png", "flower.jpg", "cups-color.jpg", "retina.jpg", "hubble_deep_field.jpg"],
 ];
-const patchShares = [0.02, 0.05, 0.1, 0.2, 0.33, 0.45, 0.66, 0.8, 0.95];
+const patchShares = [0.01, 0.02, 0.05, 0.1, 0.33, 0.5, 0.66, 0.95];
+const black = 3;
+const cyan = 0;
 
-/** A photo as coverage of an ideal engine's inks: see ink-table.ts. */
-async function inked(file: string): Promise<Inked> {
+const pressProfile = new URL("../../firmware-node/profiles/FOGRA39L.icc", import.meta.url);
+
+/** Continuous tone of a photo's middle, one pixel a dot. */
+async function planesOf(file: string, press: Press): Promise<Inked> {
   const rgb = await sharp(file)
     .resize(sidePx, sidePx, { fit: "cover" })
     .removeAlpha()
     .toColourspace("srgb")
     .raw()
     .toBuffer();
-  const planes = Array.from({ length: 4 }, () => new Float64Array(sidePx * sidePx));
-  for (let i = 0; i < sidePx * sidePx; i++) {
-    const light = [0, 1, 2].map((channel) => linearOfSrgb(rgb[i * 3 + channel]! / 255));
-    const most = Math.max(...light);
-    planes[3]![i] = 1 - most;
-    for (const [ink, own] of light.entries()) planes[ink]![i] = most === 0 ? 0 : 1 - own / most;
-  }
-  return { side: sidePx, planes };
+  return press.separate(rgb, sidePx);
 }
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-async function figuresOf(halftone: Halftone, images: readonly Inked[]): Promise<string[]> {
-  const seen = [];
-  for (const image of images) {
-    const planes = await Promise.all(image.planes.map((plane, i) => halftone(plane, sidePx, i)));
-    seen.push(imageFigures(image, { side: sidePx, planes }, perDegree));
+async function halftoned(image: Inked, halftone: Halftone): Promise<Inked> {
+  const planes = [];
+  for (const [plane, coverage] of image.planes.entries())
+    planes.push(await halftone(coverage, image.side, plane));
+  return { side: image.side, planes };
+}
+
+function table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
+  return `${title}\n\n${line(columns)}|${"---|".repeat(columns.length)}\n${rows.map(line).join("")}`;
+}
+
+async function imageTable(
+  title: string,
+  images: readonly Inked[],
+  press: Press,
+  halftones: ReadonlyMap<string, Halftone>,
+): Promise<string> {
+  const measures = images.map((image) => imageMeasure(image, press, eye));
+  const rows = [];
+  for (const [name, halftone] of halftones) {
+    const seen = [];
+    for (const [i, image] of images.entries()) seen.push(measures[i]!(await halftoned(image, halftone)));
+    rows.push([
+      name,
+      mean(seen.map(({ scielab }) => scielab)).toFixed(2),
+      mean(seen.map(({ luminanceWsnrDb }) => luminanceWsnrDb)).toFixed(1),
+      mean(seen.map(({ blackWsnrDb }) => blackWsnrDb)).toFixed(1),
+    ]);
   }
-  const patches = [];
-  for (const share of patchShares) {
-    const dots = await halftone(new Float64Array(sidePx * sidePx).fill(share), sidePx, 3);
-    patches.push(patchFigures(share, dots, sidePx, perDegree));
+  return table(title, ["halftone", "S-CIELAB ΔE", "luminance WSNR dB", "black WSNR dB"], rows);
+}
+
+async function patchTable(title: string, halftones: ReadonlyMap<string, Halftone>): Promise<string> {
+  const figures = async (halftone: Halftone, plane: number): Promise<PatchFigures[]> => {
+    const patches = [];
+    for (const share of patchShares) {
+      const dots = await halftone(new Float64Array(sidePx * sidePx).fill(share), sidePx, plane);
+      patches.push(patchFigures(share, dots, eye));
+    }
+    return patches;
+  };
+  const rows = [];
+  for (const [name, halftone] of halftones) {
+    const [ofBlack, ofCyan] = [await figures(halftone, black), await figures(halftone, cyan)];
+    const row = [name];
+    for (const patches of [ofBlack, ofCyan]) {
+      row.push(
+        mean(patches.map(({ grain }) => grain)).toFixed(2),
+        mean(patches.map(({ anisotropyDb }) => anisotropyDb)).toFixed(1),
+      );
+    }
+    rows.push([...row, (100 * mean(ofBlack.map(({ coverageError }) => coverageError))).toFixed(3)]);
   }
-  return [
-    mean(seen.map(({ scielab }) => scielab)).toFixed(2),
-    mean(seen.map(({ luminanceWsnrDb }) => luminanceWsnrDb)).toFixed(1),
-    mean(seen.map(({ blackWsnrDb }) => blackWsnrDb)).toFixed(1),
-    mean(patches.map(({ grain }) => grain)).toFixed(2),
-    mean(patches.map(({ anisotropyDb }) => anisotropyDb)).toFixed(1),
-    (100 * mean(patches.map(({ coverageError }) => coverageError))).toFixed(3),
+  const columns = [
+    "grain L*, black",
+    "anisotropy dB, black",
+    "grain, cyan",
+    "anisotropy, cyan",
+    "coverage error %",
   ];
+  return table(title, ["halftone", ...columns], rows);
 }
 
 export async function quality(imageFolder: string, sheetFile: string): Promise<void> {
   const halftones = await available();
-  const files = imageFiles.map((file) => join(imageFolder, file)).filter((file) => existsSync(file));
-  if (files.length === 0) console.log(`no images in ${imageFolder}: the measures of images are left out`);
-  const images = [];
-  for (const file of files) images.push(await inked(file));
-  console.log(
-    `${files.length} images of ${sidePx}² and ${patchShares.length} flat patches of black, 600 dpi at 30 cm\n` +
-      "| halftone | S-CIELAB ΔE | luminance WSNR dB | black WSNR dB | grain L* | anisotropy dB | coverage error % |\n" +
-      "|---|---|---|---|---|---|---|",
-  );
-  for (const [name, halftone] of halftones) {
-    console.log(`| ${[name, ...(await figuresOf(halftone, images))].join(" | ")} |`);
+  const press = await openPress(await readFile(pressProfile));
+  console.log("600 dpi seen from 30 cm, inks of FOGRA39\n");
+  let photo: Photo | undefined;
+  for (const [i, set] of imageSets.entries()) {
+    const files = set.map((file) => join(imageFolder, file)).filter((file) => existsSync(file));
+    if (files.length === 0) {
+      console.log(`no images of set ${i + 1} in ${imageFolder}: what is measured on images is left out\n`);
+      continue;
+    }
+    const images = [];
+    for (const file of files) images.push(await planesOf(file, press));
+    const shown = images[files.findIndex((file) => file.endsWith("astronaut.png"))];
+    if (shown) photo = { image: shown, press, halftoned: (halftone) => halftoned(shown, halftone) };
+    console.log(
+      await imageTable(`${files.length} photos of ${sidePx}², set ${i + 1}`, images, press, halftones),
+    );
   }
-  await writeFile(sheetFile, await contactSheet(halftones));
-  console.log(`\ncontact sheet: ${sheetFile}`);
+  console.log(await patchTable(`${patchShares.length} flat patches, of ideal black dots`, halftones));
+  await writeFile(sheetFile, await contactSheet(halftones, photo));
+  console.log(`contact sheet: ${sheetFile}`);
 }

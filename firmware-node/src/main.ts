@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `platen-printer` command. */
+import "./heap.ts";
 import { run } from "./cli.ts";
 
 // Whoever read the output (`| head`) has seen enough; printing goes on.

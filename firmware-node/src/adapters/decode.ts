@@ -3,6 +3,10 @@ import { type Band, BandContent, BandEncoding, PlatenError } from "@platen/proto
 import sharp, { type Metadata } from "sharp";
 import type { BandDecoder } from "../ports/band-decoder.ts";
 
+// Bands differ all, and one at a time is decoded: libvips need not keep what it has done, nor share it out to threads.
+sharp.cache(false);
+sharp.concurrency(1);
+
 /** How the files of each encoding begin. Nothing else is shown to libvips, which reads a great many formats. */
 const signatures: ReadonlyMap<BandEncoding, Uint8Array> = new Map([
   [BandEncoding.JPEG, Uint8Array.of(0xff, 0xd8, 0xff)],

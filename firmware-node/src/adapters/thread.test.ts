@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { Thread } from "./thread.ts";
 
 const open = () =>
-  new Thread<string, { question: string; asked: number }>({ module: "../testing/echo-thread", name: "echo" });
+  new Thread<string, { question: string; asked: number }>({
+    module: new URL("../testing/echo-thread.ts", import.meta.url),
+    name: "echo",
+  });
 
 test("answers come in the order of the questions, and a failure is told to whoever asked", async () => {
   await using thread = open();

@@ -1,12 +1,11 @@
 /** A thread that answers questions, one after the other. */
-import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { PlatenError } from "@platen/proto";
 import type { Reply } from "./thread-side.ts";
 
 export interface ThreadOptions {
-  /** The module that calls `answerQuestions`, without its suffix: it lies beside this one, as a source and in a bundle alike. */
-  readonly module: string;
+  /** The module that calls `answerQuestions`: a URL of its name and import.meta.url, written where bundlers see both. */
+  readonly module: URL;
   /** Handed to the module as `workerData`. */
   readonly data?: unknown;
   /** What it does, for people, as in "the halftone thread". */
@@ -48,7 +47,7 @@ export class Thread<Q, A> implements AsyncDisposable {
 
   #start(): Worker {
     const { module, data, name } = this.#options;
-    const worker = new Worker(new URL(`./${module}${extname(import.meta.url)}`, import.meta.url), {
+    const worker = new Worker(module, {
       name,
       workerData: data,
       // It holds tables and one strip: garbage is collected early.

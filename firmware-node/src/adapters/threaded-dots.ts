@@ -38,7 +38,11 @@ export class ThreadedDots implements DotMaker {
   #table: InkTable | undefined;
 
   constructor(data: DotThreadData) {
-    this.#thread = new Thread({ module: "dot-thread", data, name: "halftone" });
+    this.#thread = new Thread({
+      module: new URL("./dot-thread.ts", import.meta.url),
+      data,
+      name: "halftone",
+    });
   }
 
   get rowsMax(): number {

@@ -3,7 +3,7 @@ import type { StackedSheet } from "@platen/hw";
 import { makeDiffused } from "../pixels/diffused.ts";
 import { makeHalftoner } from "../pixels/halftoner.ts";
 import type { HalftoneName } from "../pixels/halftoners.ts";
-import { idealInks } from "../pixels/ink-table.ts";
+import { idealInks, type InkTable } from "../pixels/ink-table.ts";
 import type { TestPage } from "./pages.ts";
 
 /** Planes by colorant, hexadecimal. */
@@ -16,10 +16,11 @@ export function dotsOfPage(
   page: TestPage,
   inks: "k" | "cmyk" = "cmyk",
   halftone: HalftoneName = "shiau-fan",
+  table: InkTable = idealInks(),
 ): Dots {
   const halftoner =
     halftone === "shiau-fan"
-      ? makeDiffused(idealInks(), page.widthPx, inks)
+      ? makeDiffused(table, page.widthPx, inks)
       : makeHalftoner(halftone, page.widthPx, inks);
   const blank = hex(new Uint8Array(halftoner.strideBytes * page.heightPx));
   const planes = halftoner.band("color", page.rgb, page.heightPx);

@@ -17,6 +17,8 @@ export interface ResultServerOptions {
   readonly printerId?: string;
   readonly ticket?: MessageInitShape<typeof JobTicketSchema>;
   readonly resolutionDpi?: number;
+  /** ICC profile of the pages; default: sRGB. */
+  readonly sourceProfile?: Uint8Array;
   /** Default: A4's. */
   readonly mediaHeightUm?: number;
   readonly intercept?: Interception;
@@ -36,6 +38,7 @@ export async function startResultServer(options: ResultServerOptions): Promise<R
     printerId = "printer-1",
     ticket = {},
     resolutionDpi = 300,
+    sourceProfile = new Uint8Array(0),
     mediaHeightUm = 297_000,
     intercept,
   } = options;
@@ -53,6 +56,7 @@ export async function startResultServer(options: ResultServerOptions): Promise<R
         mediaWidthUm: 210_000,
         mediaHeightUm,
         resolutionDpi,
+        sourceProfile,
         pages: pages.map(({ widthPx, heightPx }, i) => ({
           pageNumber: i + 1,
           url: `${origin}/pages/${i + 1}`,

@@ -11,10 +11,11 @@ import {
 import { sharpDecoder } from "../adapters/decode.ts";
 import { HttpFetch } from "../adapters/http-fetch.ts";
 import { readKernel } from "../adapters/kernel-files.ts";
+import { bakeInkTable } from "../adapters/bake-table.ts";
 import { SimulatedEngine } from "../adapters/simulated-engine.ts";
 import { ThreadedDots } from "../adapters/threaded-dots.ts";
 import { Printer } from "../app/printer.ts";
-import { InkTables } from "../color/ink-choice.ts";
+import { InkTables, type MediaInks } from "../color/ink-choice.ts";
 import type { EngineDriver } from "../ports/engine-driver.ts";
 import {
   type ResultServer,
@@ -25,6 +26,8 @@ import {
 
 export interface RigOptions extends ResultServerOptions {
   readonly engine?: EngineModelOptions;
+  /** Default: ideal ones. */
+  readonly inks?: MediaInks;
   readonly duplex?: boolean;
   readonly faultTimeoutMs?: number;
   readonly patienceMs?: number;
@@ -81,7 +84,14 @@ const delegate = (driver: EngineDriver): EngineDriver => ({
 });
 
 export async function startRig(options: RigOptions): Promise<Rig> {
-  const { engine = {}, duplex = true, faultTimeoutMs = 20_000, patienceMs = 20_000, overrides } = options;
+  const {
+    engine = {},
+    inks = {},
+    duplex = true,
+    faultTimeoutMs = 20_000,
+    patienceMs = 20_000,
+    overrides,
+  } = options;
   await using made = new AsyncDisposableStack();
   const dotMaker = made.use(new ThreadedDots({ wasm: await readKernel() }));
   const server = made.use(await startResultServer(options));
@@ -102,7 +112,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       store,
       decoder: sharpDecoder,
       dotMaker,
-      inkTables: new InkTables(() => ({})),
+      inkTables: new InkTables(() => inks, bakeInkTable),
       faultTimeoutMs,
       patienceMs,
       now: Date.now,

@@ -25,7 +25,8 @@ const readable = (bytes: number): string => {
 };
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-const defaultCache = (): string =>
+/** Where builds keep their steps, and the keys of this machine. */
+export const defaultCache = (): string =>
   join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "platen-flash");
 
 interface BuildFlags {

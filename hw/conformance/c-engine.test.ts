@@ -1,10 +1,10 @@
-/** The C engine in trouble: bad lines, no paper. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+/** The C engine in trouble: bad lines, no paper, hosts of other versions. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildFirmware, type FirmwareBuild } from "../engine-fw/test/build.ts";
 import { bandMessages, digestBands, type Message, ownVersions, type Status } from "../protocol/index.ts";
 import { realClock } from "../src/link/clock.ts";
 import { FaultyLine, type LineFaults } from "../src/link/faulty-line.ts";
-import { HostLink } from "../src/link/host-link.ts";
+import { HostLink, type LinkEvent } from "../src/link/host-link.ts";
 import { processLine } from "../src/link/line.ts";
 import { seededRandom } from "../src/link/random.ts";
 import { jobMessage, makeBands, newJobKey, pageMessage } from "./pages.ts";
@@ -86,4 +86,33 @@ test("stops without paper, voids the page, and goes on with it when there is pap
   const digest = rig.sendSheet(1);
   const status = await rig.statusWhere((it) => it.sheetsStacked === 1);
   expect(status.stackedDigest).toBe(digest);
+});
+
+describe("versions: the host's state machine and the C engine", () => {
+  async function greeting(hostVersions: { minVersion: number; maxVersion: number }): Promise<LinkEvent> {
+    await using engine = await processLine(build.path, []);
+    const options = { ...hostVersions, bootId: 1, firstSession: 9, payloadBytes: 512, bytesUnderWay: 8192 };
+    const link = new HostLink(options, realClock, (bytes) => engine.write(bytes));
+    const first = Promise.withResolvers<LinkEvent>();
+    link.listen((event) => first.resolve(event));
+    engine.onBytes((bytes) => link.receive(bytes));
+    link.opened();
+    try {
+      return await first.promise;
+    } finally {
+      link.stop();
+    }
+  }
+
+  test("a newer host that knows version 1 still is taken in version 1", async () => {
+    expect(await greeting({ minVersion: 1, maxVersion: 9 })).toMatchObject({ kind: "up", resumed: false });
+  });
+
+  test("a newer host that does not is refused, and told what the engine speaks", async () => {
+    expect(await greeting({ minVersion: 2, maxVersion: 9 })).toEqual({
+      kind: "refused",
+      engineMinVersion: 1,
+      engineMaxVersion: 1,
+    });
+  });
 });

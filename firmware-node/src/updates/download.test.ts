@@ -1,0 +1,116 @@
+import { createHash, randomBytes } from "node:crypto";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { PlatenError } from "@platen/proto";
+import { expect, test } from "vitest";
+import { HttpFetch } from "../adapters/http-fetch.ts";
+import { download, type FetchFrom, sweepDownloads } from "./download.ts";
+import { tempFolder } from "./testing/bundles.ts";
+
+const bytes = randomBytes(300_000);
+const sha256 = createHash("sha256").update(bytes).digest("hex");
+const wanted = { sha256, sizeBytes: bytes.length };
+const { signal } = new AbortController();
+
+/** A server that breaks each connection after so many bytes. Tells where each request began. */
+async function brittleServer(bytesEach: number, ranges = true) {
+  const starts: number[] = [];
+  const server = createServer((request, response) => {
+    const asked = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    const start = ranges ? asked : 0;
+    starts.push(asked);
+    response.writeHead(start > 0 ? 206 : 200, {
+      "content-length": bytes.length - start,
+      ...(start > 0 && { "content-range": `bytes ${start}-${bytes.length - 1}/${bytes.length}` }),
+    });
+    const part = bytes.subarray(start, start + bytesEach);
+    response.write(part, () => {
+      if (start + bytesEach >= bytes.length) response.end();
+      else response.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  const fetch = new HttpFetch({ tls: {}, allowPlaintext: false });
+  const from: FetchFrom = (startByte, fetchSignal) => fetch.getFrom(url, {}, startByte, fetchSignal);
+  return {
+    starts,
+    from,
+    [Symbol.dispose]: () => {
+      fetch[Symbol.dispose]();
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+test("a download goes on where the line broke", async () => {
+  await using folder = await tempFolder();
+  using server = await brittleServer(120_000);
+  const file = await download(folder.path, wanted, server.from, () => {}, signal);
+  expect((await readFile(file)).equals(bytes)).toBe(true);
+  expect(server.starts[0]).toBe(0);
+  expect(server.starts.at(-1)).toBeGreaterThan(0);
+  expect(server.starts.slice(1).every((start, i) => start >= server.starts[i]!)).toBe(true);
+  expect(await readdir(folder.path)).toEqual([`${sha256}.bundle`]);
+});
+
+test("a download goes on after a power cut with what had come", async () => {
+  await using folder = await tempFolder();
+  await writeFile(join(folder.path, `${sha256}.part`), bytes.subarray(0, 250_000));
+  using server = await brittleServer(300_000);
+  await download(folder.path, wanted, server.from, () => {}, signal);
+  expect(server.starts).toEqual([250_000]);
+});
+
+test("a download begins again where the server knows no ranges", async () => {
+  await using folder = await tempFolder();
+  await writeFile(join(folder.path, `${sha256}.part`), bytes.subarray(0, 1000));
+  using server = await brittleServer(300_000, false);
+  const file = await download(folder.path, wanted, server.from, () => {}, signal);
+  expect((await readFile(file)).equals(bytes)).toBe(true);
+});
+
+const once =
+  (chunk: Uint8Array): FetchFrom =>
+  async (startByte) => ({
+    startByte,
+    bytes: (async function* () {
+      yield chunk;
+    })(),
+  });
+
+test("other bytes than were offered are refused, and do not stay", async () => {
+  await using folder = await tempFolder();
+  const other = Buffer.from(bytes);
+  other[5]! ^= 1;
+  await expect(download(folder.path, wanted, once(other), () => {}, signal)).rejects.toThrow("damaged");
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
+test("more bytes than were offered are refused before they fill the disk", async () => {
+  await using folder = await tempFolder();
+  const more = once(Buffer.concat([bytes, bytes]));
+  await expect(download(folder.path, wanted, more, () => {}, signal)).rejects.toThrow("more bytes");
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
+test("what the server refuses is not asked for again", async () => {
+  await using folder = await tempFolder();
+  let asked = 0;
+  const refuse: FetchFrom = () => {
+    asked++;
+    return Promise.reject(new PlatenError("update-unknown", "there is no such bundle"));
+  };
+  await expect(download(folder.path, wanted, refuse, () => {}, signal)).rejects.toThrow("no such bundle");
+  expect(asked).toBe(1);
+});
+
+test("downloads that nobody wants any more are removed", async () => {
+  await using folder = await tempFolder();
+  for (const name of ["aa.part", "aa.bundle", "bb.part"]) await writeFile(join(folder.path, name), "");
+  await sweepDownloads(folder.path, new Set(["bb"]));
+  expect(await readdir(folder.path)).toEqual(["bb.part"]);
+});

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
 import { PlatenError } from "@platen/proto";
 import { kernelSettings } from "./boot.ts";
 import { requirePrograms } from "./command.ts";
@@ -93,7 +94,8 @@ export class EmulatedBoard implements AsyncDisposable {
     const log = options.log === undefined ? undefined : createWriteStream(options.log);
     if (log) stack.defer(() => void log.end());
     for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {
+      createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (raw) => {
+        const line = stripVTControlCharacters(raw).replaceAll("\r", "");
         lines.push(line);
         log?.write(`${line}\n`);
         options.onLine?.(line);

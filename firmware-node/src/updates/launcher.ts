@@ -108,6 +108,8 @@ async function runOnce(
     const text = `cannot be started: ${toPlatenError(error).message}`;
     return { ending: { kind: "exit", text, code: null }, healthy: false };
   }
+  // An app that hangs is this launcher's to end: systemd's watchdog is for the launcher, and counts anew for each start.
+  notify("WATCHDOG=1");
   let missing: readonly Check[] = checks;
   let healthy = false;
   let failing = "";

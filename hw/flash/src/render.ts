@@ -61,7 +61,7 @@ function engineRule(port: string | undefined): string {
 }
 
 export function render(settings: Settings): Rendered {
-  const { backend, engine, network: net, updates, printer } = settings;
+  const { backend, engine, network: net, printer } = settings;
   const system: Record<string, { text: string; mode: number }> = {
     "/run/udev/rules.d/71-platen-engine.rules": { text: engineRule(engine.port), mode: 0o644 },
     "/run/systemd/network/10-wired.network": { text: network("e*", net?.wired ?? {}, net?.ntp), mode: 0o644 },
@@ -85,7 +85,6 @@ export function render(settings: Settings): Rendered {
         "platen"),
     printer: {
       [`${platenHome}/config/printer.json`]: json(printerConfigOf(settings)),
-      [`${platenHome}/config/updates.json`]: json({ channel: updates?.channel ?? "stable" }),
       ...(backend.ca && { [`${platenHome}/config/ca.pem`]: backend.ca }),
     },
     system,

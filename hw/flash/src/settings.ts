@@ -192,7 +192,7 @@ const defined = <T extends object>(fields: T): Partial<T> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 /** The configuration of `platen-printer` that the settings make. Throws `configuration`. */
-export function printerConfigOf({ printer, backend, engine }: Settings): Record<string, unknown> {
+export function printerConfigOf({ printer, backend, engine, updates }: Settings): Record<string, unknown> {
   const line = new URLSearchParams(
     defined({ baud: engine.baud?.toString(), rtscts: engine.rtscts?.toString() }) as Record<string, string>,
   ).toString();
@@ -211,6 +211,7 @@ export function printerConfigOf({ printer, backend, engine }: Settings): Record<
     enrolmentKey: backend.enrolment_key,
     sink: engine.port ? `serial:${engine.port}${line && `?${line}`}` : `png:${platenHome}/sheets`,
     stateDir: `${platenHome}/state`,
+    updateChannel: updates?.channel,
   });
   parsePrinterConfig(config) satisfies PrinterConfig;
   return config;

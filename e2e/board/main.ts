@@ -1,0 +1,196 @@
+#!/usr/bin/env node
+/** `npm run board`: the card's image on an emulated board, end to end. Takes minutes; root is needed only to build an image. */
+import { glob, mkdir, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { defaultCache } from "../../hw/flash/src/cli.ts";
+import { Command, InvalidArgumentError } from "commander";
+import { asText, type BoardReport, passed, type ScenarioReport } from "./report.ts";
+import { repository, runProgram } from "./processes.ts";
+import { clock } from "./scenarios/clock.ts";
+import type { Scenario } from "./scenarios/scenario.ts";
+import { power } from "./scenarios/power.ts";
+import { settings } from "./scenarios/settings.ts";
+import { print, start } from "./scenarios/start.ts";
+import { unplug } from "./scenarios/unplug.ts";
+import { badUpdate, update } from "./scenarios/updates.ts";
+import { Failed, Stand } from "./stand.ts";
+
+interface Options {
+  readonly image?: string;
+  readonly key?: string;
+  readonly only?: string[];
+  readonly out: string;
+  readonly seed: number;
+  readonly cuts: number;
+}
+
+const scenariosFor = ({ seed, cuts }: Pick<Options, "seed" | "cuts">): readonly Scenario[] => [
+  start,
+  print,
+  unplug,
+  update,
+  badUpdate,
+  power(seed, cuts),
+  clock,
+  settings,
+];
+const [seedDefault, cutsDefault] = [1, 6];
+const known = scenariosFor({ seed: seedDefault, cuts: cutsDefault }).map(({ name }) => name);
+
+const startMs = performance.now();
+const say = (line: string): void =>
+  void process.stderr.write(`${((performance.now() - startMs) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
+
+const interrupt = new AbortController();
+let interrupts = 0;
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => {
+    if (++interrupts > 1) process.exit(130);
+    say("stopping: the emulated board and the backend end");
+    interrupt.abort(new Error("interrupted"));
+  });
+}
+const { signal } = interrupt;
+
+function names(text: string): string[] {
+  for (const name of text.split(",")) {
+    if (!known.includes(name)) throw new InvalidArgumentError(`Each must be one of ${known.join(", ")}.`);
+  }
+  return text.split(",");
+}
+
+function count(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number, at least 1.");
+}
+
+/** The image, and what lies beside it. */
+async function findImage({ image, out }: Options): Promise<string> {
+  if (image !== undefined) return resolve(image);
+  say("building the image (platen-flash build; what has not changed is not built again)");
+  const { stderr } = await runProgram("hw/flash/main.ts", ["build", "--out", out], { signal });
+  for (const line of stderr.trim().split("\n")) say(line);
+  return join(out, "platen-arm64.img");
+}
+
+/** The app's bundle beside the image. */
+async function bundleBeside(image: string): Promise<string> {
+  const names = await Array.fromAsync(glob("platen-app-*.bundle", { cwd: dirname(image) }));
+  if (names.length === 1) return join(dirname(image), names[0]!);
+  throw new Error(
+    `beside ${image} there must be one platen-app-*.bundle, the app in it, and not ${names.length}`,
+  );
+}
+
+async function sizesOf(image: string): Promise<Record<string, number>> {
+  const sizes: Record<string, number> = {};
+  for await (const name of glob(["*.img", "*.img.zst", "*.bundle"], { cwd: dirname(image) })) {
+    sizes[basename(name)] = (await stat(join(dirname(image), name))).size;
+  }
+  return sizes;
+}
+
+/** A failure of the board in a sentence; of this program with where it was. */
+const why = (error: unknown): string =>
+  error instanceof Failed
+    ? error.message
+    : error instanceof Error
+      ? (error.stack ?? error.message)
+      : String(error);
+
+async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport> {
+  const { name, title } = scenario;
+  say(`${name}: ${title}`);
+  const beganMs = performance.now();
+  const checks: string[] = [];
+  const figures: Record<string, string | number> = {};
+  let failure: string | undefined;
+  try {
+    await scenario.run(stand, {
+      saw(sentence) {
+        checks.push(sentence);
+        say(`  + ${sentence}`);
+      },
+      figure(what, value) {
+        figures[what] = value;
+        say(`  = ${what}: ${value}`);
+      },
+    });
+  } catch (error) {
+    failure = signal.aborted ? "interrupted" : why(error);
+    say(`  - ${failure}`);
+    // What comes next begins with a board of which nothing is known.
+    await stand.cutPower();
+  }
+  const tookS = Math.round((performance.now() - beganMs) / 1000);
+  return { name, title, tookS, checks, figures, ...(failure !== undefined && { failure }) };
+}
+
+async function test(options: Options): Promise<BoardReport> {
+  const out = resolve(options.out);
+  await mkdir(out, { recursive: true });
+  const startedAt = new Date().toISOString();
+  const image = await findImage(options);
+  const bundle = await bundleBeside(image);
+  const key = options.key ?? join(defaultCache(), "keys/release.pem");
+  const chosen = scenariosFor(options).filter(({ name }) => options.only?.includes(name) ?? true);
+  const results: ScenarioReport[] = [];
+  {
+    await using stand = await Stand.open({ image, bundle, key, out, say, signal });
+    for (const scenario of chosen) {
+      if (signal.aborted) break;
+      results.push(await runOne(scenario, stand));
+    }
+  }
+  const report: BoardReport = {
+    image,
+    startedAt,
+    seed: options.seed,
+    sizes: await sizesOf(image),
+    scenarios: results,
+    complete: !signal.aborted && results.length === chosen.length,
+  };
+  await writeFile(join(out, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(join(out, "report.txt"), asText(report));
+  return report;
+}
+
+const program = new Command("board")
+  .description(
+    "Starts the card's image on an emulated board (QEMU), with a backend and an engine on this machine, and puts it through " +
+      "what boards meet: jobs, pulled cables, updates good and bad, power cuts, wrong settings, a wrong clock.",
+  )
+  .option(
+    "--image <file>",
+    "an image that platen-flash build made, its bundles beside it; default: build one (needs root)",
+  )
+  .option(
+    "--key <file>",
+    "release key that the image trusts, PEM; default: the one platen-flash made for this machine",
+  )
+  .option("--only <names>", `run only these, with commas between: ${known.join(", ")}`, names)
+  .option("--seed <n>", "of the moments of the power cuts", count, seedDefault)
+  .option("--cuts <n>", "how many power cuts", count, cutsDefault)
+  .option("--out <dir>", "where report, logs and a built image come to", join(repository, "out"))
+  .addHelpText(
+    "after",
+    `
+Leaves report.txt, report.json, console.log (all that the board's serial console said) and backend.log in --out.
+Exit code: 0 all passed; 1 something did not; 2 it could not be run; 130 interrupted.
+
+Examples:
+  sudo npm run board
+  npm run board -- --image out/platen-arm64.img --only print,unplug`,
+  )
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .parse();
+
+try {
+  const report = await test(program.opts<Options>());
+  process.stdout.write(`\n${asText(report)}`);
+  if (signal.aborted) process.exitCode = 130;
+  else if (!passed(report)) process.exitCode = 1;
+} catch (error) {
+  say(signal.aborted ? "interrupted" : error instanceof Error ? error.message : String(error));
+  process.exitCode = signal.aborted ? 130 : 2;
+}

@@ -1,0 +1,63 @@
+/** Versions of the app for the emulated board, good and bad, made from the one in the image. */
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { cp, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { packBundle, unpackBundle } from "../../firmware-node/src/updates/bundle.ts";
+import { type AppManifest, decodeHead } from "@platen/proto/bundle";
+
+/** Quick to pack; what is released is packed more tightly. */
+const level = 3;
+
+export class Releases implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #bundleFile: string;
+  readonly #manifest: AppManifest;
+  readonly #key: KeyObject;
+
+  private constructor(folder: string, bundleFile: string, manifest: AppManifest, key: KeyObject) {
+    this.#folder = folder;
+    this.#bundleFile = bundleFile;
+    this.#manifest = manifest;
+    this.#key = key;
+  }
+
+  /** From the bundle of the image's own app, and the release key that the image trusts, both files. */
+  static async open(bundleFile: string, keyFile: string, temp: string): Promise<Releases> {
+    const folder = await mkdtemp(join(temp, "releases-"));
+    const bundle = decodeHead(await readFile(bundleFile), undefined);
+    const { manifest } = bundle;
+    if (manifest.kind !== "app") throw new Error(`${bundleFile} is no app`);
+    await unpackBundle(bundleFile, bundle, join(folder, "app"));
+    return new Releases(folder, bundleFile, manifest, createPrivateKey(await readFile(keyFile)));
+  }
+
+  /** The version that is in the image. */
+  get version(): string {
+    return this.#manifest.version;
+  }
+
+  /** Of the image's own app, as it would be sent. */
+  async originalBytes(): Promise<number> {
+    return (await stat(this.#bundleFile)).size;
+  }
+
+  /** Packs the app as another version, after `change` to its files. Resolves to the bundle. */
+  async make(
+    version: string,
+    { change, key = this.#key }: { change?: (folder: string) => Promise<void>; key?: KeyObject } = {},
+  ): Promise<string> {
+    const folder = join(this.#folder, version);
+    await cp(join(this.#folder, "app"), folder, { recursive: true, verbatimSymlinks: true });
+    await change?.(folder);
+    const { kind, name, board, channels, main, commit, runtime } = this.#manifest;
+    const manifest = { kind, name, version, board, channels, main, commit, runtime } as const;
+    const file = join(this.#folder, `${version}.bundle`);
+    await packBundle({ folder, manifest, privateKey: key, file, level });
+    await rm(folder, { recursive: true });
+    return file;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}

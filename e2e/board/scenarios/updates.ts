@@ -1,0 +1,164 @@
+/** Updates that the backend rolls out: good ones, and all the kinds of bad ones. */
+import { generateKeyPairSync } from "node:crypto";
+import { open, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { UpdatePhase } from "@platen/proto";
+import { Failed, type Stand } from "../stand.ts";
+import type { Notes, Scenario } from "./scenario.ts";
+
+/** Adds a bundle and offers it to all boards. */
+async function rollOut(stand: Stand, version: string, bundle: string): Promise<void> {
+  await stand.backend.platen("updates", "add", bundle);
+  await stand.backend.platen("updates", "rollout", version);
+}
+
+const versionOf = (stand: Stand): Promise<string> =>
+  stand.seen("with a version", ({ update }) => update?.version || undefined);
+
+export const update: Scenario = {
+  name: "update",
+  title: "a new version is rolled out, tried, found healthy, and stays",
+  async run(stand, notes) {
+    await stand.readyBoard();
+    const version = stand.nextVersion();
+    const bundle = await stand.releases.make(version);
+    notes.figure("app bundle as sent, MiB", ((await stand.releases.originalBytes()) / 2 ** 20).toFixed(1));
+    const beganMs = performance.now();
+    await rollOut(stand, version, bundle);
+    await stand.seen(`running ${version}`, ({ update: now }) =>
+      now?.version === version && now.phase === UpdatePhase.UP_TO_DATE ? true : undefined,
+    );
+    notes.figure("rollout to healthy, s", Math.round((performance.now() - beganMs) / 1000));
+    const { stdout } = await stand.backend.platen("printers");
+    if (!stdout.includes(version)) throw new Failed(`platen printers does not show ${version}:\n${stdout}`);
+    notes.saw(`platen printers shows ${version}`);
+    await stand.ready();
+    await stand.print(1);
+    notes.saw("a job prints on it");
+    const linked = await stand.root("readlink /data/platen/current");
+    const other = await stand.root("ls /data/platen/slots");
+    notes.saw(`current is ${linked}; in slots: ${other.replaceAll(/\s+/g, " ")}`);
+  },
+};
+
+interface BadUpdate {
+  readonly what: string;
+  /** Makes the bundle, adds it, rolls it out. */
+  readonly offer: (stand: Stand, version: string) => Promise<void>;
+  /** What platen printers must say of it; undefined: nothing may ever come of it. */
+  readonly told: RegExp | undefined;
+  readonly after?: (stand: Stand) => Promise<void>;
+}
+
+const withMain =
+  (text: string) =>
+  async (stand: Stand, version: string): Promise<void> => {
+    const change = (folder: string) => writeFile(join(folder, "main.js"), text);
+    await rollOut(stand, version, await stand.releases.make(version, { change }));
+  };
+
+/** The stored bundle changes behind the backend's back, before it is offered. */
+const tamperedWith =
+  (harm: (file: string) => Promise<void>) =>
+  async (stand: Stand, version: string): Promise<void> => {
+    const bundle = await stand.releases.make(version);
+    await stand.backend.platen("updates", "add", bundle);
+    await harm(await storedBundle(stand, bundle));
+    await stand.backend.platen("updates", "rollout", version);
+  };
+
+/** The backend's own copy of a bundle. */
+async function storedBundle(stand: Stand, bundle: string): Promise<string> {
+  const wanted = await readFile(bundle);
+  for (const file of await stand.backend.files()) {
+    if ((await stat(file)).size === wanted.length && wanted.equals(await readFile(file))) return file;
+  }
+  throw new Failed("the backend keeps no copy of the bundle");
+}
+
+async function flipBit(file: string): Promise<void> {
+  await using handle = await open(file, "r+");
+  const at = Math.floor((await handle.stat()).size / 2);
+  const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, at);
+  buffer[0]! ^= 1;
+  await handle.write(buffer, 0, 1, at);
+}
+
+const filler = "/data/filler";
+
+const badUpdates: readonly BadUpdate[] = [
+  { what: "one that ends at its start", offer: withMain("process.exit(3);\n"), told: /ended with code 3/ },
+  { what: "one that hangs", offer: withMain("for (;;);\n"), told: /hung|not healthy/ },
+  {
+    what: "one that somebody else signed",
+    offer: async (stand, version) => {
+      const key = generateKeyPairSync("ed25519").privateKey;
+      await rollOut(stand, version, await stand.releases.make(version, { key }));
+    },
+    told: /signature/,
+  },
+  { what: "one with a bit that flipped on the way", offer: tamperedWith(flipBit), told: /damaged/ },
+  {
+    what: "one that is cut short on the way",
+    offer: tamperedWith(async (file) => truncate(file, (await stat(file)).size - 4096)),
+    told: undefined,
+  },
+  {
+    what: "one for which the card has no space",
+    offer: async (stand, version) => {
+      const free = Number(await stand.root("df --output=avail -k /data | tail -n 1 | tr -dc 0-9"));
+      await stand.root(`fallocate -l ${free - 4096}K ${filler}; sync`);
+      await rollOut(stand, version, await stand.releases.make(version));
+    },
+    told: /space/,
+    after: async (stand) => void (await stand.root(`rm -f ${filler}; sync`)),
+  },
+];
+
+/** How long a board is watched that must not do something. */
+const watchMs = 60_000;
+
+async function survive(stand: Stand, notes: Notes, bad: BadUpdate): Promise<void> {
+  const before = await versionOf(stand);
+  const version = stand.nextVersion();
+  const beganMs = performance.now();
+  try {
+    await bad.offer(stand, version);
+    const { told } = bad;
+    if (told) {
+      const message = await stand.seen(`refusing ${version}`, ({ update: now }) => {
+        const isOver = now?.phase === UpdatePhase.ROLLED_BACK || now?.phase === UpdatePhase.REFUSED;
+        return isOver && now.targetVersion === version ? now.message : undefined;
+      });
+      if (!told.test(message)) throw new Failed(`of ${bad.what}, platen printers says: ${message}`);
+      const tookS = Math.round((performance.now() - beganMs) / 1000);
+      notes.saw(`${bad.what}: "${message}", after ${tookS} s`);
+    } else {
+      await stand.seen(
+        `asked to take ${version}`,
+        ({ update: now }) => now?.targetVersion === version || undefined,
+      );
+      await delay(watchMs, undefined, { signal: stand.signal });
+    }
+  } finally {
+    await bad.after?.(stand);
+    await stand.backend.platen("updates", "rollout", version, "--stop");
+  }
+  await stand.ready();
+  const now = await versionOf(stand);
+  if (now !== before) throw new Failed(`after ${bad.what}, ${now} runs and not ${before}`);
+  await stand.print(1);
+  notes.saw(`${bad.what}: ${before} goes on, and a job prints`);
+}
+
+export const badUpdate: Scenario = {
+  name: "bad-updates",
+  title: "updates that crash, hang, are not ours, damaged, cut short, too large: the version before goes on",
+  async run(stand, notes) {
+    for (const bad of badUpdates) {
+      await stand.readyBoard();
+      await survive(stand, notes, bad);
+    }
+  },
+};

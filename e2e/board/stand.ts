@@ -1,0 +1,305 @@
+/** The emulated board on its stand: a card, a backend, an engine, and hands to pull cables and cut the power. */
+import { execFile } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { StackedSheet } from "@platen/hw";
+import { type JobEvent, JobState, PrinterState, type RegisteredPrinter } from "@platen/proto";
+import { EmulatedBoard } from "../../hw/flash/src/emulate.ts";
+import { type Backend, enrolmentKey, hostAsSeenByBoard, startBackend } from "./backend.ts";
+import { stateName } from "../../backend/src/domain/job.ts";
+import { document, dpi, media } from "./document.ts";
+import { SocketEngine } from "./engine.ts";
+import { runProgram } from "./processes.ts";
+import { Releases } from "./releases.ts";
+import { difference, printedHere } from "./sheets.ts";
+
+export const printerId = "board";
+/** QEMU's adaptor is one of FTDI's. */
+const adaptor = "usb-0403-6001";
+
+/** A card of 2 GB: larger than the image, so that its data partition has to grow. */
+const cardBytes = 2e9;
+
+/** A machine that does much else takes so long at most to start an emulated board, or to print on it. */
+export const patienceMs = 10 * 60_000;
+
+export interface StandOptions {
+  readonly image: string;
+  /** Of the app in it, and the release key that it trusts: files. */
+  readonly bundle: string;
+  readonly key: string;
+  /** Where the console's log and the report go. */
+  readonly out: string;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface PowerOptions {
+  /** What the clock stands at, for `-rtc base=`; default: the right time. */
+  readonly clock?: string;
+}
+
+/** A job that has ended. */
+export interface Printed {
+  readonly jobId: string;
+  readonly sheets: readonly StackedSheet[];
+  readonly events: readonly JobEvent[];
+  readonly tookS: number;
+}
+
+/** A condition that must hold does not. */
+export class Failed extends Error {
+  override readonly name = "Failed";
+}
+
+export class Stand implements AsyncDisposable {
+  readonly backend: Backend;
+  readonly engine: SocketEngine;
+  readonly releases: Releases;
+  readonly signal: AbortSignal;
+  readonly #stack: AsyncDisposableStack;
+  readonly #options: StandOptions;
+  readonly #folder: string;
+  readonly #console: (line: string) => void;
+  readonly #expected = new Map<number, readonly StackedSheet[]>();
+  #board: EmulatedBoard | undefined;
+  #onSinceMs = 0;
+  #starts = 0;
+  #hasCard = false;
+  #hasShell = false;
+  #versions = 0;
+
+  private constructor(parts: {
+    stack: AsyncDisposableStack;
+    options: StandOptions;
+    folder: string;
+    backend: Backend;
+    engine: SocketEngine;
+    releases: Releases;
+    console: (line: string) => void;
+  }) {
+    this.#stack = parts.stack;
+    this.#options = parts.options;
+    this.#folder = parts.folder;
+    this.backend = parts.backend;
+    this.engine = parts.engine;
+    this.releases = parts.releases;
+    this.signal = parts.options.signal;
+    this.#console = parts.console;
+  }
+
+  static async open(options: StandOptions): Promise<Stand> {
+    await using stack = new AsyncDisposableStack();
+    const folder = await mkdtemp(join(tmpdir(), "platen-stand-"));
+    stack.defer(() => rm(folder, { recursive: true, force: true }));
+    await mkdir(options.out, { recursive: true });
+    const log = createWriteStream(join(options.out, "backend.log"));
+    stack.defer(() => void log.end());
+    const consoleLog = createWriteStream(join(options.out, "console.log"));
+    stack.defer(() => void consoleLog.end());
+    const backend = stack.use(
+      await startBackend(folder, hostAsSeenByBoard, (line) => void log.write(`${line}\n`)),
+    );
+    const engine = stack.use(await SocketEngine.listen(join(folder, "engine.sock")));
+    const releases = stack.use(await Releases.open(options.bundle, options.key, folder));
+    const write = (line: string) => void consoleLog.write(`${line}\n`);
+    return new Stand({ stack: stack.move(), options, folder, backend, engine, releases, console: write });
+  }
+
+  get card(): string {
+    return join(this.#folder, "card.img");
+  }
+
+  /** The settings that a right platen.toml holds. */
+  get settings(): string {
+    return [
+      "[printer]",
+      `id = "${printerId}"`,
+      `media = ["${media}"]`,
+      `resolution = ${dpi}`,
+      "[backend]",
+      `address = "${hostAsSeenByBoard}:${this.backend.port}"`,
+      `enrolment_key = "${enrolmentKey}"`,
+      `ca = """\n${this.backend.ca}"""`,
+      "[engine]",
+      `port = "${adaptor}"`,
+      "baud = 3000000",
+      "[network]",
+      `hostname = "emulated"`,
+      "",
+    ].join("\n");
+  }
+
+  /** A fresh card: the image as it was built, without settings. */
+  async blankCard(): Promise<void> {
+    await this.cutPower();
+    await rm(this.card, { force: true });
+    await copySparse(this.#options.image, this.card, this.signal);
+    await truncate(this.card, cardBytes);
+    this.#hasCard = true;
+  }
+
+  /** A fresh card with the right settings. */
+  async newCard(): Promise<void> {
+    await this.blankCard();
+    await this.provision(this.settings);
+  }
+
+  /** Whether a board has been started with the card that there is, or could be. */
+  get hasCard(): boolean {
+    return this.#hasCard;
+  }
+
+  /** Puts settings onto the card, as a maker would. */
+  async provision(settings: string): Promise<void> {
+    const file = join(this.#folder, "platen.toml");
+    await writeFile(file, settings, { mode: 0o600 });
+    await runProgram("hw/flash/main.ts", ["provision", this.card, "--file", file], { signal: this.signal });
+  }
+
+  get board(): EmulatedBoard {
+    if (!this.#board) throw new Failed("the board is off");
+    return this.#board;
+  }
+
+  async powerOn({ clock }: PowerOptions = {}): Promise<void> {
+    await this.cutPower();
+    this.#console(`==== start ${++this.#starts} at ${new Date().toISOString()}`);
+    this.#onSinceMs = Date.now();
+    this.#board = await EmulatedBoard.start({
+      image: this.card,
+      engineSocket: this.engine.path,
+      shell: true,
+      clock,
+      onLine: (line) => this.#console(line),
+      signal: this.signal,
+    });
+  }
+
+  /** As pulling the plug: what the board has not written is lost. */
+  async cutPower(): Promise<void> {
+    const board = this.#board;
+    this.#board = undefined;
+    this.#hasShell = false;
+    await board?.[Symbol.asyncDispose]();
+  }
+
+  /** A board that is on and ready, whatever was before. */
+  async readyBoard(): Promise<void> {
+    if (!this.#hasCard) await this.newCard();
+    if (!this.#board) await this.powerOn();
+    await this.ready();
+  }
+
+  /** Waits for what `see` gives of the printer as the backend shows it since the board was switched on. */
+  async seen<T>(
+    what: string,
+    see: (printer: RegisteredPrinter) => T | undefined,
+    limitMs = patienceMs,
+  ): Promise<T> {
+    const limit = AbortSignal.timeout(limitMs);
+    const signal = AbortSignal.any([limit, this.signal]);
+    let last: RegisteredPrinter | undefined;
+    try {
+      for (;;) {
+        last = await this.backend.printer(printerId);
+        const seenMs = last?.seenTime ? Number(last.seenTime.seconds) * 1000 : 0;
+        const found = last && seenMs >= this.#onSinceMs - 1000 ? see(last) : undefined;
+        if (found !== undefined) return found;
+        await delay(500, undefined, { signal });
+      }
+    } catch (error) {
+      if (!limit.aborted) throw error;
+      throw new Failed(
+        `${limitMs / 1000} s went by, and the printer was not seen ${what}; last: ${last ? JSON.stringify({ ...last.status, $typeName: undefined, update: last.update }, replaceBig) : "never"}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** Resolves to the seconds since the board was switched on, when the backend shows it ready to print. */
+  async ready(): Promise<number> {
+    await this.seen("ready", ({ status }) => (status?.state === PrinterState.IDLE ? true : undefined));
+    return (Date.now() - this.#onSinceMs) / 1000;
+  }
+
+  /** Submits a job of so many sheets. */
+  submit(sheets: number): Promise<string> {
+    return this.backend.submit(printerId, document(sheets), this.signal);
+  }
+
+  /**
+   * Waits for the job's end. Throws unless it is complete and each of its sheets lies in the tray once, dot for dot as a printer
+   * on this machine prints it.
+   */
+  async printed(jobId: string, count: number): Promise<Printed> {
+    const startMs = performance.now();
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(patienceMs)]);
+    const { job, events } = await this.backend.ended(jobId, signal);
+    if (job.state !== JobState.COMPLETED) {
+      throw new Failed(`the job ended as ${stateName(job.state)}: ${events.at(-1)?.message}`);
+    }
+    const sheets = this.engine.sheetsOf(jobId);
+    const numbers = sheets.map(({ sheetNumber }) => sheetNumber).join(", ");
+    const wanted = Array.from({ length: count }, (_, index) => index + 1).join(", ");
+    if (numbers !== wanted)
+      throw new Failed(`the engine stacked sheets ${numbers}: they should be ${wanted}`);
+    for (const [index, sheet] of (await this.expected(count)).entries()) {
+      const different = difference(sheets[index]!, sheet);
+      if (different !== undefined)
+        throw new Failed(`sheet ${index + 1} is not as printed here: ${different}`);
+    }
+    return { jobId, sheets, events, tookS: (performance.now() - startMs) / 1000 };
+  }
+
+  /** Prints a job to its end, checked as `printed` does. */
+  async print(count: number): Promise<Printed> {
+    await this.expected(count);
+    const startMs = performance.now();
+    const printed = await this.printed(await this.submit(count), count);
+    return { ...printed, tookS: (performance.now() - startMs) / 1000 };
+  }
+
+  /** The document's sheets as a printer on this machine prints them; printed once. */
+  async expected(count: number): Promise<readonly StackedSheet[]> {
+    const known = this.#expected.get(count);
+    if (known) return known;
+    const folder = await mkdtemp(join(this.#folder, "here-"));
+    const sheets = await printedHere(folder, count, this.signal);
+    if (sheets.length !== count)
+      throw new Failed(`a printer on this machine printed ${sheets.length} of ${count} sheets`);
+    this.#expected.set(count, sheets);
+    return sheets;
+  }
+
+  /** A version later than all before. */
+  nextVersion(): string {
+    return `${Number(this.releases.version.split(".")[0]) + 1}.0.${this.#versions++}`;
+  }
+
+  /** Runs a command as root on the board, by the console. */
+  async root(command: string): Promise<string> {
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(patienceMs)]);
+    const { board } = this;
+    if (!this.#hasShell) await board.shellReady(signal);
+    this.#hasShell = true;
+    return (await board.command(command, signal)).join("\n").trim();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cutPower();
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** Holes stay holes: an image is mostly empty. */
+async function copySparse(from: string, to: string, signal: AbortSignal): Promise<void> {
+  await promisify(execFile)("cp", ["--sparse=always", "--reflink=auto", from, to], { signal });
+}
+
+const replaceBig = (_: string, value: unknown): unknown =>
+  typeof value === "bigint" ? Number(value) : value;

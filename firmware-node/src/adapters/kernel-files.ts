@@ -85,9 +85,3 @@ export async function loadInkTables(files: InkFiles): Promise<InkTables> {
   }
   return tables;
 }
-
-/** The table for jobs that ask for nothing of their own. */
-export async function loadInkTable(files: InkFiles): Promise<InkTable> {
-  const tables = await loadInkTables(files);
-  return tables.tableFor({ media: "default", neutrals: "black" });
-}

@@ -14,7 +14,7 @@ import {
 } from "../pixels/ink-table.ts";
 import { moreBlack } from "./black-generation.ts";
 import { type Curve, curvesOf, type Wedges } from "./calibration.ts";
-import { type Intent, openOutput, openSource, type OutputProfile, type SourceProfile } from "./profile.ts";
+import type { Intent, OutputProfile, SourceProfile } from "./profile.ts";
 
 /** Plain data: it may be sent to a thread. */
 export interface InkOptions {
@@ -154,20 +154,26 @@ export async function makeInkTable(options: InkOptions): Promise<InkTable> {
   return table;
 }
 
+/** LittleCMS, loaded where a profile is opened: a printer with ideal inks, and the thread that prints, do without. */
+const profiles = () => import("./profile.ts");
+
 async function linkOf(output: Uint8Array, options: InkOptions): Promise<InkTable> {
   const light = await sourceLight(options.source);
+  const { openOutput } = await profiles();
   using profile = await openOutput(output, options.source);
   return deviceLink(profile, options, light);
 }
 
 async function sourceLight(bytes: Uint8Array | undefined): Promise<InkTable["light"]> {
   if (!bytes) return srgbLight;
+  const { openSource } = await profiles();
   using source = await openSource(bytes);
   return lightOfSource(source);
 }
 
 async function idealOf({ source: bytes, neutrals = "black" }: InkOptions): Promise<InkTable> {
   if (!bytes) return { ...idealInks(), neutrals };
+  const { openSource } = await profiles();
   using source = await openSource(bytes);
   const linear = Float64Array.from(source.srgbOf(gridColors()), (word) => linearOfSrgb(word / 65535));
   return { cube: idealCube(linear), black: idealBlack(), light: lightOfSource(source), neutrals };

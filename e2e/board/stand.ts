@@ -188,6 +188,17 @@ export class Stand implements AsyncDisposable {
     await board?.[Symbol.asyncDispose]();
   }
 
+  /** Presses the power button, and waits until the board has shut down. */
+  async powerDown(): Promise<void> {
+    const isDown = this.board.powerDown().then(() => true);
+    isDown.catch(() => {});
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(patienceMs)]);
+    const went = await Promise.race([isDown, delay(patienceMs, false, { signal }).catch(() => false)]);
+    await this.cutPower();
+    this.signal.throwIfAborted();
+    if (!went) throw new Failed("the board did not shut down when its power button was pressed");
+  }
+
   /** A board that is on and ready, whatever was before. */
   async readyBoard(): Promise<void> {
     if (!this.#hasCard) await this.newCard();
@@ -225,6 +236,11 @@ export class Stand implements AsyncDisposable {
   async ready(): Promise<number> {
     await this.seen("ready", ({ status }) => (status?.state === PrinterState.IDLE ? true : undefined));
     return (Date.now() - this.#onSinceMs) / 1000;
+  }
+
+  /** Of the app that runs, as the backend shows it. */
+  version(): Promise<string> {
+    return this.seen("with a version", ({ update }) => update?.version || undefined);
   }
 
   /** Submits a job of so many sheets. */

@@ -23,9 +23,8 @@ export const settings: Scenario = {
       await rm(folder, { recursive: true });
     }
     await stand.powerOn();
-    await stand.board.line(/Reached target.*multi-user|Finished.*platen-provision/, { signal: stand.signal });
-    await stand.board.powerDown();
-    await stand.cutPower();
+    await stand.root("until systemctl is-active -q multi-user.target; do sleep 1; done");
+    await stand.powerDown();
     const error = await textInBoot(stand.card, "platen-error.txt");
     for (const what of ["printer.resolution", "engine.port"]) {
       if (!error?.includes(what))

@@ -13,9 +13,6 @@ async function rollOut(stand: Stand, version: string, bundle: string): Promise<v
   await stand.backend.platen("updates", "rollout", version);
 }
 
-const versionOf = (stand: Stand): Promise<string> =>
-  stand.seen("with a version", ({ update }) => update?.version || undefined);
-
 export const update: Scenario = {
   name: "update",
   title: "a new version is rolled out, tried, found healthy, and stays",
@@ -120,7 +117,7 @@ const badUpdates: readonly BadUpdate[] = [
 const watchMs = 60_000;
 
 async function survive(stand: Stand, notes: Notes, bad: BadUpdate): Promise<void> {
-  const before = await versionOf(stand);
+  const before = await stand.version();
   const version = stand.nextVersion();
   const beganMs = performance.now();
   try {
@@ -146,7 +143,7 @@ async function survive(stand: Stand, notes: Notes, bad: BadUpdate): Promise<void
     await stand.backend.platen("updates", "rollout", version, "--stop");
   }
   await stand.ready();
-  const now = await versionOf(stand);
+  const now = await stand.version();
   if (now !== before) throw new Failed(`after ${bad.what}, ${now} runs and not ${before}`);
   await stand.print(1);
   notes.saw(`${bad.what}: ${before} goes on, and a job prints`);

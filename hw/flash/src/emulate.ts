@@ -85,8 +85,12 @@ export class EmulatedBoard implements AsyncDisposable {
       stdio: ["pipe", "pipe", "pipe"],
     });
     const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+    const kill = () => child.kill("SIGKILL");
+    // No machine is left behind, however this program ends.
+    process.once("exit", kill);
     stack.defer(async () => {
-      child.kill("SIGKILL");
+      process.off("exit", kill);
+      kill();
       await ended;
     });
     const lines: string[] = [];

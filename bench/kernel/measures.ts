@@ -34,8 +34,8 @@ export interface PatchFigures {
 }
 
 const directions = 12;
-/** What a hundred dots scattered at random have: directions with less, of regular patterns, count as this. */
-const floorPower = 100;
+/** Directions in which a regular pattern has less power than this share of dots scattered at random count as that. */
+const floorShare = 0.0004;
 
 const mean = (values: ArrayLike<number>): number => {
   let sum = 0;
@@ -59,7 +59,7 @@ function anisotropyDb({ side, re, im }: Spectrum, gain: Float64Array): number {
     power[direction]! += gain[i]! ** 2 * (re[i]! ** 2 + im[i]! ** 2);
     weight[direction]! += gain[i]! ** 2;
   });
-  return deviation(power.map((sum, i) => 10 * Math.log10(sum / weight[i]! + floorPower)));
+  return deviation(power.map((sum, i) => 10 * Math.log10(sum / weight[i]! + floorShare * side * side)));
 }
 
 /** A flat patch of one plane, halftoned: `dots` is side × side, 0 or 1. */

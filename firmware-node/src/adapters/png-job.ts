@@ -5,7 +5,7 @@
  *     sheet-0001-front.png            what it looks like, at about 150 dpi (preview.ts)
  *     sheet-0001-front-cyan.png …     the dots themselves, one bit a pixel, in white and the colour of the ink
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import type { Colorant, PageStart, PlanarBand } from "../ports/engine-driver.ts";
@@ -145,5 +145,12 @@ export class PngJob {
     this.#side = undefined;
     for (const name of this.#names) await rm(join(this.folder, name + partSuffix), { force: true });
     this.#names = [];
+  }
+
+  /** Gives the job up. Sheets that are stacked stay; without any, so much as the folder goes. */
+  async abandon(): Promise<void> {
+    await this.discard();
+    // Refused when there is something in it.
+    if (this.#sheetsStacked === 0) await rmdir(this.folder).catch(() => {});
   }
 }

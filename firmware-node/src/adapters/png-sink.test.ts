@@ -151,12 +151,21 @@ describe("what has its name is a whole sheet", () => {
     expect((await readdir(opened.folder)).sort()).toEqual([".sheets-stacked", ...sides]);
   });
 
-  test("an abort leaves nothing of the sheet under way", async () => {
+  test("a job given up before its first sheet leaves no folder; one with sheets keeps them", async () => {
     await using opened = await openSink();
     await opened.sink.startJob(job, signal);
     await opened.sink.startPage(page({}), signal);
     await opened.sink.abort();
-    expect(await readdir(opened.folder)).toEqual([]);
+    expect(await readdir(opened.root)).toEqual([]);
+    await opened.sink.startJob(job, signal);
+    await printFlat(opened.sink, page({ sheetNumber: 1 }), [0, 0, 0]);
+    await opened.sink.abort();
+    const names = await readdir(opened.folder);
+    expect(names).toContain("sheet-0001-front.png");
+    await opened.sink.startJob(job, signal);
+    await opened.sink.startPage(page({ sheetNumber: 2 }), signal);
+    await opened.sink.abort();
+    expect(await readdir(opened.folder), "and nothing of the sheet under way").toEqual(names);
   });
 
   test("what a controller that was killed left is removed when the job begins again", async () => {

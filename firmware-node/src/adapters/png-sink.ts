@@ -65,7 +65,7 @@ export class PngSink implements EngineDriver {
     const job = this.#job;
     this.#job = undefined;
     // A folder that has gone, or a disk that is full, is no reason to keep the job from its end.
-    await job?.discard().catch(() => {});
+    await job?.abandon().catch(() => {});
   }
 
   listen(listener: (event: EngineEvent) => void): () => void {

@@ -7,8 +7,8 @@
  *                   ·   7
  *     1   1   2     5
  *
- * Theirs has 8 right and 4 below. The sixteenth moved makes dots as far from each other across as along the rows: anisotropy
- * of black falls from 2.0 to 1.7 dB and the stripes at 33, 50 and 66 % go (docs/pixels.md).
+ * Theirs has 8 right and 4 below. With the sixteenth moved the stripes at 33, 50 and 66 % of black go, and the spectrum's fine
+ * structure is rounder (docs/pixels.md).
  *
  * For each pixel of each plane:
  * - `noInk` has no dot and `solid` has one. Error that has come here ends.

@@ -37,6 +37,24 @@ export async function photoPage(file: string): Promise<Page> {
   return { name: "photo", jpeg, widthPx: width, heightPx: height };
 }
 
+/** Rows of a band: enough that a decoder's beginnings do not count, few enough for a small memory. */
+export const bandRows = 256;
+
+/** The page as the backend sends it: JPEG bands as good as its own JPEG. */
+export function bandsOf({ jpeg, widthPx, heightPx }: Page, pixels: Uint8Array): Promise<Buffer[]> {
+  const starts = Array.from({ length: Math.ceil(heightPx / bandRows) }, (_, i) => i * bandRows);
+  return Promise.all(
+    starts.map(async (y) => {
+      const height = Math.min(bandRows, heightPx - y);
+      const band = pixels.subarray(y * widthPx * 3, (y + height) * widthPx * 3);
+      const { chromaSubsampling = "4:2:0" } = await sharp(jpeg).metadata();
+      return sharp(band, { raw: { width: widthPx, height, channels: 3 } })
+        .jpeg({ quality: 92, chromaSubsampling, optimiseCoding: false })
+        .toBuffer();
+    }),
+  );
+}
+
 /** Writes `NAME.jpg` and `NAME.pdf`, one page of A4 with nothing but the JPEG. */
 export async function writeFiles({ name, jpeg, widthPx, heightPx }: Page, folder: string): Promise<void> {
   const size = [(widthPx * 72) / 600, (heightPx * 72) / 600].map((points) => points.toFixed(3));

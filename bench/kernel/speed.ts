@@ -1,105 +1,163 @@
-/** `npm run bench -- kernel`: the kernel beside plain TypeScript and, from JPEG to one-bit planes, beside other programs. */
+/** `npm run bench -- kernel`: the kernel beside plain TypeScript and C, and, from JPEG to one-bit planes, beside other programs. */
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { BandContent, BandEncoding, BandSchema } from "@platen/proto";
 import sharp from "sharp";
+import { sharpDecoder } from "../../firmware-node/src/adapters/decode.ts";
 import { loadKernel } from "../../firmware-node/src/adapters/kernel-files.ts";
 import { makeDiffused } from "../../firmware-node/src/pixels/diffused.ts";
 import { type Halftoner, makeHalftoner } from "../../firmware-node/src/pixels/halftoner.ts";
 import { idealInks } from "../../firmware-node/src/pixels/ink-table.ts";
+import type { Kernel } from "../../firmware-node/src/pixels/kernel.ts";
 import { barChart, type Group } from "../support/bars.ts";
-import { commandSeconds, median, ownSeconds } from "./clock.ts";
-import { type Page, photoPage, textPage, writeFiles } from "./pages.ts";
+import { commandSeconds, medians, ownSeconds, type Way } from "./clock.ts";
+import { nativeKernel } from "./native.ts";
+import { bandRows, bandsOf, type Page, photoPage, textPage, writeFiles } from "./pages.ts";
+import { peers, preparePeers } from "./peers.ts";
+import { plainKernel } from "./plain.ts";
+import { lookUpStage } from "./stages.ts";
 
-const bandRows = 128;
+const colorants = ["cyan", "magenta", "yellow", "black"] as const;
 
-/** Programs that make one-bit planes of NAME.jpg or NAME.pdf. */
-const peers: readonly (readonly [label: string, command: (name: string) => string])[] = [
-  ["Ghostscript bitcmyk", (name) => gs("bitcmyk", name)],
-  ["Ghostscript tiffsep1", (name) => gs("tiffsep1", name)],
-  ["mutool pkm", (name) => `mutool draw -q -F pkm -c cmyk -r 600 -o out.pkm ${name}.pdf`],
-  [
-    "netpbm pamditherbw × 4",
-    (name) =>
-      `jpegtopnm ${name}.jpg > page.ppm; for c in 0 1 2 0; do pamchannel -infile page.ppm $c | pamditherbw -fs > out.pam; done`,
-  ],
-  [
-    "GraphicsMagick",
-    (name) =>
-      `gm convert ${name}.jpg -colorspace CMYK page.miff; for c in Cyan Magenta Yellow Black; do gm convert page.miff -channel $c -dither -monochrome out.pbm; done`,
-  ],
-  [
-    "ImageMagick",
-    (name) =>
-      `convert ${name}.jpg -colorspace CMYK -separate -dither FloydSteinberg -remap pattern:gray50 out-%d.pbm`,
-  ],
-];
-const gs = (device: string, name: string): string =>
-  `gs -q -dNOPAUSE -dBATCH -dSAFER -r600 -sDEVICE=${device} -sOutputFile=out-%d ${name}.pdf`;
-
-function halftone(make: () => Halftoner, pixels: Uint8Array, { widthPx, heightPx }: Page) {
-  const halftoner = make();
+/** Halftones a page band by band, and gives its planes one after another where asked. */
+function halftone(
+  halftoner: Halftoner,
+  pixels: Uint8Array,
+  { widthPx, heightPx }: Page,
+  keep?: Uint8Array[],
+) {
+  const rowBytes = widthPx * 3;
   for (let y = 0; y < heightPx; y += bandRows) {
     const rows = Math.min(bandRows, heightPx - y);
-    halftoner.band("color", pixels.subarray(y * widthPx * 3, (y + rows) * widthPx * 3), rows);
+    const laid = halftoner.band("color", pixels.subarray(y * rowBytes, (y + rows) * rowBytes), rows);
+    for (const { colorant, bits } of keep ? laid : []) {
+      keep![colorants.indexOf(colorant)]!.set(bits, y * halftoner.strideBytes);
+    }
   }
 }
 
-/** Median CPU seconds of several runs; the first, which compiles, is not counted. */
-async function seconds(runs: number, work: () => unknown): Promise<number> {
-  const taken: number[] = [];
-  for (let i = 0; i <= runs; i++) taken.push(await ownSeconds(work));
-  return median(taken.slice(1));
+/** JPEG bands → planes, as the controller does it. */
+async function fromJpeg(kernel: Kernel, page: Page, bands: readonly Buffer[]): Promise<void> {
+  const halftoner = kernel.halftoner(page.widthPx, "cmyk");
+  for (const [i, data] of bands.entries()) {
+    const rowsPx = Math.min(bandRows, page.heightPx - i * bandRows);
+    const band = create(BandSchema, {
+      yPx: i * bandRows,
+      rowsPx,
+      content: BandContent.COLOR,
+      encoding: BandEncoding.JPEG,
+      data,
+    });
+    halftoner.band("color", await sharpDecoder.decode(band, page.widthPx), rowsPx);
+  }
 }
 
-async function timePage(page: Page, folder: string, runs: number): Promise<{ rates: Group; times: Group }> {
+const sameDots = (label: string, planes: readonly Uint8Array[], expected: readonly Uint8Array[]): void => {
+  for (const [i, plane] of planes.entries()) {
+    if (!Buffer.from(plane).equals(expected[i]!))
+      throw new Error(`${label} lays other dots in ${colorants[i]}`);
+  }
+};
+
+const emptyPlanes = ({ widthPx, heightPx }: Page): Uint8Array[] =>
+  colorants.map(() => new Uint8Array(Math.ceil(widthPx / 8) * heightPx));
+
+/** Everything that halftones `pixels`, checked to lay the kernel's dots where it shall. */
+async function halftoningWays(page: Page, pixels: Uint8Array, folder: string): Promise<Way[]> {
   const { widthPx, heightPx } = page;
-  const megapixels = (widthPx * heightPx) / 1e6;
   const table = idealInks();
   const kernel = await loadKernel(table);
-  const decode = () => sharp(page.jpeg).raw().toBuffer();
-  const pixels = await decode();
-  const reference = await seconds(1, () =>
-    halftone(() => makeDiffused(table, widthPx, "cmyk"), pixels, page),
-  );
-  const plain = await seconds(3, () =>
-    halftone(() => makeHalftoner("floyd-steinberg", widthPx, "cmyk"), pixels, page),
-  );
-  const fused = await seconds(runs, () => halftone(() => kernel.halftoner(widthPx, "cmyk"), pixels, page));
-  const decoding = await seconds(runs, decode);
-  const whole = await seconds(runs, async () =>
-    halftone(() => kernel.halftoner(widthPx, "cmyk"), await decode(), page),
-  );
-  const rate = (label: string, time: number, own: boolean) => ({ label, value: megapixels / time, own });
-  const rates = [
-    rate("reference (plain TypeScript)", reference, true),
-    rate("plain TypeScript, Floyd–Steinberg", plain, false),
-    rate("kernel, colour and dots", fused, true),
-    rate("JPEG decoding (sharp)", decoding, false),
-    rate("JPEG to planes", whole, true),
+  const expected = emptyPlanes(page);
+  halftone(kernel.halftoner(widthPx, "cmyk"), pixels, page, expected);
+  const plain = plainKernel(table, widthPx);
+  const own = emptyPlanes(page);
+  plain(pixels, own);
+  sameDots("plain TypeScript", own, expected);
+  const lookUp = await lookUpStage(table, widthPx);
+  const ways: Way[] = [
+    [
+      "kernel: colour and dots",
+      () => ownSeconds(() => halftone(kernel.halftoner(widthPx, "cmyk"), pixels, page)),
+    ],
+    ["kernel: colour alone", () => ownSeconds(() => lookUp(pixels))],
+    ["plain TypeScript, the same dots", () => ownSeconds(() => plain(pixels, own))],
+    [
+      "plain TypeScript, Floyd–Steinberg, no table",
+      () => ownSeconds(() => halftone(makeHalftoner("floyd-steinberg", widthPx, "cmyk"), pixels, page)),
+    ],
+    [
+      "reference (plain TypeScript)",
+      () => ownSeconds(() => halftone(makeDiffused(table, widthPx, "cmyk"), pixels, page)),
+      "slow",
+    ],
   ];
-  await writeFiles(page, folder);
-  const times = [{ label: "Platen", value: whole, own: true }];
-  for (const [label, command] of peers) {
-    const time = await commandSeconds(command(page.name), folder);
-    if (time === undefined) console.log(`${label}: not installed, or failed`);
-    else times.push({ label, value: time, own: false });
+  const native = await nativeKernel(table, widthPx, heightPx, folder);
+  if (!native) return ways;
+  const [input, output] = [join(folder, "pixels"), join(folder, "planes")];
+  await writeFile(input, pixels);
+  for (const what of ["sse", "scalar"] as const) {
+    await native.seconds(what, input, output);
+    const planes = await readFile(output);
+    const size = planes.length / 4;
+    sameDots(
+      `C, ${what},`,
+      colorants.map((_, i) => planes.subarray(i * size, (i + 1) * size)),
+      expected,
+    );
+    const label = what === "sse" ? "C with SSE, the same dots" : "plain C, the same dots";
+    ways.push([label, () => native.seconds(what, input, output)]);
   }
-  return {
-    rates: { title: `${page.name} page: Mpixel/s, more is better`, bars: rates },
-    times: { title: `${page.name} page, JPEG to one-bit planes: CPU s, less is better`, bars: times },
-  };
+  return ways;
 }
 
-const print = ({ title, bars }: Group, base: number): void => {
+/** From JPEG to planes. */
+async function wholeWays(page: Page, pixels: Uint8Array, folder: string): Promise<Way[]> {
+  const kernel = await loadKernel(idealInks());
+  const bands = await bandsOf(page, pixels);
+  await writeFiles(page, folder);
+  return [
+    ["Platen", () => ownSeconds(() => fromJpeg(kernel, page, bands))],
+    ...peers.map(
+      ({ label, command, slow }): Way => [
+        label,
+        () => commandSeconds(command(page.name), folder),
+        slow && "slow",
+      ],
+    ),
+  ];
+}
+
+const print = ({ title, bars }: Group): void => {
   console.log(`\n${title}`);
+  const base = bars[0]!.value;
   for (const { label, value } of bars) {
     console.log(
-      `  ${label.padEnd(36)} ${value.toPrecision(3).padStart(7)}   × ${(value / base).toPrecision(3)}`,
+      `  ${label.padEnd(44)} ${value.toPrecision(3).padStart(7)}   × ${(value / base).toPrecision(3)}`,
     );
   }
 };
+
+const isOwn = (label: string): boolean => /^(Platen|kernel|reference)/.test(label);
+
+async function timePage(page: Page, folder: string, runs: number): Promise<Group[]> {
+  const megapixels = (page.widthPx * page.heightPx) / 1e6;
+  const pixels = await sharp(page.jpeg).raw().toBuffer();
+  const halftoning = await medians(await halftoningWays(page, pixels, folder), runs);
+  const whole = await medians(await wholeWays(page, pixels, folder), runs);
+  const rates = [...halftoning].map(([label, time]) => ({
+    label,
+    value: megapixels / time,
+    own: isOwn(label),
+  }));
+  const times = [...whole].map(([label, time]) => ({ label, value: time, own: isOwn(label) }));
+  return [
+    { title: `${page.name} page, halftoning: Mpixel/s, more is better`, bars: rates },
+    { title: `${page.name} page, JPEG to one-bit planes: CPU s, less is better`, bars: times },
+  ];
+}
 
 export async function speed(imageFolder: string, chartFile: string, runs = 5): Promise<void> {
   sharp.concurrency(1);
@@ -108,18 +166,20 @@ export async function speed(imageFolder: string, chartFile: string, runs = 5): P
   if (existsSync(photo)) pages.unshift(await photoPage(photo));
   else console.log(`no ${photo}: the photo is left out`);
   const folder = await mkdtemp(join(tmpdir(), "platen-bench-"));
-  console.log(`A4 at 600 dpi, CPU time, medians of ${runs}; load of the machine ${loadavg()[0]!.toFixed(1)}`);
-  const groups: Group[] = [];
+  console.log(
+    `A4 at 600 dpi, CPU time, medians of ${runs}, in turns; load of the machine ${loadavg()[0]!.toFixed(1)}`,
+  );
+  const charted: Group[] = [];
   try {
+    await preparePeers(folder);
     for (const page of pages) {
-      const { rates, times } = await timePage(page, folder, runs);
-      print(rates, rates.bars[1]!.value);
-      print(times, times.bars[0]!.value);
-      groups.push(times);
+      const groups = await timePage(page, folder, runs);
+      for (const group of groups) print(group);
+      charted.push(groups[1]!);
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  await writeFile(chartFile, barChart("A4 page at 600 dpi, JPEG to one-bit CMYK", groups, "s"));
+  await writeFile(chartFile, barChart("A4 page at 600 dpi, JPEG to one-bit CMYK", charted, "s"));
   console.log(`\nchart: ${chartFile}`);
 }

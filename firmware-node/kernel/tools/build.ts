@@ -24,12 +24,14 @@ function readSource(name: string, folder: string): string | null {
   return existsSync(file) ? unrolled(readFileSync(file, "utf8")) : null;
 }
 
-/** What assembly/ compiles to, the same bytes on every machine. */
-export async function compileKernel(): Promise<Uint8Array> {
-  const files = new Map<string, Uint8Array>();
+/** What sources of assembly/ compile to, the same bytes on every machine. */
+export async function compileKernel(
+  sources: readonly string[] = ["index.ts"],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const { error, stderr } = await compile(
     [
-      "index.ts",
+      sources,
       ["--baseDir", at("../assembly")],
       "-O3",
       "--converge",
@@ -39,7 +41,10 @@ export async function compileKernel(): Promise<Uint8Array> {
       ["--enable", "relaxed-simd"],
       ["--outFile", "kernel.wasm"],
     ].flat(),
-    { readFile: readSource, writeFile: (name, contents) => void files.set(name, contents as Uint8Array) },
+    {
+      readFile: readSource,
+      writeFile: (name, contents) => void files.set(name, contents as Uint8Array<ArrayBuffer>),
+    },
   );
   const wasm = files.get("kernel.wasm");
   if (error || !wasm) throw new Error(`the kernel does not compile:\n${stderr.toString()}`);

@@ -29,7 +29,7 @@ export function coverageRows(table: InkTable, width: number, inks: Inks) {
       return;
     }
     const point = pointOf(r, g, b, ditherOf(x, y));
-    row.set(table.cube.subarray(point, point + 4), x * 4);
+    for (let ink = 0; ink < 4; ink++) row[x * 4 + ink] = table.cube[point + ink]!;
   };
 
   /** `y` is the row's place on the page. */

@@ -38,7 +38,7 @@ const sliceRows = 16;
 const colorants: readonly Colorant[] = ["cyan", "magenta", "yellow", "black"];
 const black = 3;
 
-/** The tables as the kernel reads them; layout.ts says how. */
+/** The tables as the kernel reads them: kernel/assembly/layout.ts says how, by the same names. */
 export function tablesOf(table: InkTable) {
   const greyBlack = blackOfGrey(table);
   const greys = new Int16Array(greyBlack.length * 4).fill(noInk);
@@ -84,7 +84,7 @@ export class Kernel {
     this.#neutrals = table.neutrals;
   }
 
-  /** A halftoner for a page `width` pixels wide; it holds about 1.5 MB and 220 bytes a pixel of the width. */
+  /** A halftoner for a page `width` pixels wide; it holds 0.6 MB, 80 bytes a pixel of the width, and a band's planes. */
   halftoner(width: number, inks: Inks): Halftoner {
     const instance = new WebAssembly.Instance(this.#module);
     const exports = instance.exports as unknown as Exports;

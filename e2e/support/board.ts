@@ -46,8 +46,8 @@ export interface TestBoard extends AsyncDisposable {
     main?: string,
     key?: Parameters<typeof packBundle>[0]["privateKey"],
   ): Promise<string>;
-  /** Starts the launcher, as power does. */
-  powerOn(): void;
+  /** Starts the launcher, as power does; `more` are flags for the printer. */
+  powerOn(...more: string[]): void;
   /** SIGKILL to the launcher and to whatever it runs. */
   powerOff(): Promise<void>;
 }
@@ -84,11 +84,11 @@ export async function testBoard(printerId: string, backend: string): Promise<Tes
     folder,
     lines,
     bundle,
-    powerOn: () => {
+    powerOn: (...more) => {
       const app = ["--printer-id", printerId, "--backend", backend, "--update-board", "linux-test"];
       const places = ["--sink", `png:${join(folder, "sheets")}`, "--state-dir", join(folder, "state")];
       const limits = ["--trial-limit-s", "60", "--silence-limit-s", "12"];
-      const args = ["run", "--board", root, ...limits, "--", ...app, ...places];
+      const args = ["run", "--board", root, ...limits, "--", ...app, ...places, ...more];
       launcher = spawn(process.execPath, [bootMain, ...args], {
         stdio: ["ignore", "pipe", "pipe"],
         detached: true,

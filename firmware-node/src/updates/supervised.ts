@@ -37,13 +37,20 @@ const say = (message: Message): void => {
   if (process.connected) process.send?.(message, () => {});
 };
 
-/** Says that the app lives until disposed. */
+/** Says that the app lives, until disposed. When the launcher has gone the app is told to end: the next one starts its own. */
 export function keepSayingAlive(): Disposable {
+  const orphaned = () => process.kill(process.pid, "SIGTERM");
+  process.once("disconnect", orphaned);
   say({ platen: "alive" });
   const timer = setInterval(() => say({ platen: "alive" }), aliveIntervalMs).unref();
   // Nothing is ever read from it: it shall not keep the process.
   process.channel?.unref();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      process.off("disconnect", orphaned);
+    },
+  };
 }
 
 /** Says why the app ends; nobody hears where no launcher started it. */

@@ -54,6 +54,8 @@ const callTimeoutMs = 15_000;
 const retryMs = 10_000;
 /** Between looks at whether the printer is idle, milliseconds. */
 const idleCheckMs = 500;
+/** Between looks at whether the launcher has kept this version, milliseconds. */
+const keptCheckMs = 100;
 /** Between reports of how much has come, milliseconds. */
 const progressMs = 2000;
 
@@ -84,6 +86,7 @@ export class Updater {
         waitMs = intervalMs || retryMs;
         if (keySet.length > 0) await board.rotateKeys(keySet);
         if (health?.missing.length === 0 && this.#progress.phase === UpdatePhase.TRYING) {
+          await this.#kept(signal);
           this.#progress = { phase: UpdatePhase.UP_TO_DATE };
           await this.#check(signal);
         }
@@ -97,6 +100,11 @@ export class Updater {
       // Not all printers at once.
       await sleep(waitMs * (0.75 + Math.random() / 2), signal);
     }
+  }
+
+  /** Waits until the launcher has made this version the current one: before that its slot counts as the free one. */
+  async #kept(signal: AbortSignal): Promise<void> {
+    while ((await this.#options.board.state()).trying) await sleep(keptCheckMs, signal);
   }
 
   async #atStart(): Promise<Progress> {

@@ -64,6 +64,11 @@ test("the printer's configuration follows from the settings", () => {
   });
 });
 
+test("the update channel goes to the printer, which asks for updates", () => {
+  const settings = parseSettings(`${minimal}[updates]\nchannel = "beta"\n`);
+  expect(printerConfigOf(settings)).toMatchObject({ updateChannel: "beta" });
+});
+
 test("a mistake is said with where it is: TOML by its line, a field by its name", () => {
   expect(mistakesOf('[printer]\nid = "a')).toMatch(/line 2: /);
   expect(mistakesOf(minimal.replace("usb-0403-6001", "COM3"))).toMatch(/engine\.port: must be a serial line/);

@@ -3,12 +3,15 @@
  * the printer goes on, and the memory that it took is given back.
  */
 import { Worker } from "node:worker_threads";
-import { type ErrorCode, PlatenError } from "@platen/proto";
+import { PlatenError } from "@platen/proto";
+import type { InkError } from "../color/error.ts";
 import { type InkOptions, makeInkTable } from "../color/ink-tables.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
 
 /** What the thread answers with. */
-export type Baked = { readonly table: InkTable } | { readonly code: ErrorCode; readonly message: string };
+export type Baked =
+  | { readonly table: InkTable }
+  | { readonly code: InkError["code"]; readonly message: string };
 
 /** Far above what a slow controller takes with a sound profile. */
 const limitMs = 60_000;

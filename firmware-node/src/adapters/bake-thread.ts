@@ -1,6 +1,6 @@
-/** The thread behind bake-table.ts. */
+/** The thread behind bake-table.ts. It imports little on purpose: what a thread loads, the process holds twice. */
 import { parentPort, workerData } from "node:worker_threads";
-import { toPlatenError } from "@platen/proto";
+import { InkError } from "../color/error.ts";
 import { type InkOptions, makeInkTable } from "../color/ink-tables.ts";
 import type { Baked } from "./bake-table.ts";
 
@@ -8,8 +8,8 @@ const bake = async (): Promise<Baked> => {
   try {
     return { table: await makeInkTable(workerData as InkOptions) };
   } catch (error) {
-    const { code, message } = toPlatenError(error);
-    return { code, message };
+    if (error instanceof InkError) return { code: error.code, message: error.message };
+    throw error;
   }
 };
 

@@ -1,7 +1,8 @@
 /** The pixel kernel and the printer's ink tables, from files. */
 import { readFile } from "node:fs/promises";
 import { PlatenError } from "@platen/proto";
-import { parseCalibration, type Wedges } from "../color/calibration.ts";
+import type { Wedges } from "../color/calibration.ts";
+import { parseCalibration } from "../color/calibration-file.ts";
 import { InkTables, type MediaInks } from "../color/ink-choice.ts";
 import type { Intent } from "../color/profile.ts";
 import type { InkTable } from "../pixels/ink-table.ts";

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Scan } from "@platen/hw";
-import { curvesOf, parseCalibration, type Wedges } from "../color/calibration.ts";
+import { curvesOf, type Wedges } from "../color/calibration.ts";
+import { parseCalibration } from "../color/calibration-file.ts";
 import type { Colorant } from "../pixels/halftoner.ts";
 import { deviation, type Measurement, parseMeasurements, wedgesOf } from "./measurements.ts";
 

@@ -2,27 +2,10 @@
  * Calibration: a step wedge of each ink is printed and measured, and what the measurement says is undone, so that an ink
  * covers as much as it is asked for.
  */
-import { PlatenError } from "@platen/proto";
-import { z } from "zod";
+import { InkError } from "./error.ts";
 
-const share = z.number().min(0).max(1);
-const wedge = z
-  .array(z.strictObject({ asked: share, measured: share }))
-  .min(2)
-  .refine((steps) => steps.every(({ asked }, i) => i === 0 || asked > steps[i - 1]!.asked), "asked must rise")
-  .refine(
-    (steps) => steps.every(({ measured }, i) => i === 0 || measured >= steps[i - 1]!.measured),
-    "measured must not fall",
-  )
-  .refine((steps) => steps[0]!.asked === 0 && steps.at(-1)!.asked === 1, "must go from 0 to 1");
-
-const calibrationSchema = z.strictObject({
-  version: z.literal(1),
-  /** Steps of each ink's wedge: coverage asked for, and the effective coverage that came of it, both 0 to 1. */
-  wedges: z.strictObject({ cyan: wedge, magenta: wedge, yellow: wedge, black: wedge }).partial(),
-});
-
-export type Wedge = z.infer<typeof wedge>;
+/** Steps from 0 to 1, ascending: coverage asked for, and the effective coverage that came of it, both 0 to 1. */
+export type Wedge = readonly { readonly asked: number; readonly measured: number }[];
 /** Coverage to lay for coverage wanted, both 0 to 1. */
 export type Curve = (wanted: number) => number;
 
@@ -54,7 +37,7 @@ function slopesOf(x: readonly number[], y: readonly number[]): number[] {
  */
 export function linearisation(steps: Wedge): Curve {
   const [first, last] = [steps[0]!.measured, steps.at(-1)!.measured];
-  if (last <= first) throw new PlatenError("configuration", "a calibration wedge gets no darker");
+  if (last <= first) throw new InkError("configuration", "a calibration wedge gets no darker");
   const knots: { measured: number; asked: number }[] = [];
   for (const { measured, asked } of steps) {
     const share = (measured - first) / (last - first);
@@ -87,22 +70,3 @@ export type Wedges = Partial<Record<"cyan" | "magenta" | "yellow" | "black", Wed
 /** Curves of cyan, magenta, yellow, black. Throws `configuration` for a wedge that gets no darker. */
 export const curvesOf = ({ cyan, magenta, yellow, black }: Wedges): Curve[] =>
   [cyan, magenta, yellow, black].map((steps) => (steps ? linearisation(steps) : same));
-
-/** The wedges of a calibration file (JSON). Throws `configuration`. */
-export function parseCalibration(text: string): Wedges {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new PlatenError("configuration", "the calibration file is not JSON", { cause });
-  }
-  const parsed = calibrationSchema.safeParse(json);
-  if (!parsed.success) {
-    const mistakes = parsed.error.issues.map(({ path, message }) => [...path, message].join(": "));
-    throw new PlatenError("configuration", `the calibration file: ${mistakes.join("; ")}`);
-  }
-  const wedges = parsed.data.wedges as Wedges;
-  // Tried now, while somebody knows which file it is.
-  curvesOf(wedges);
-  return wedges;
-}

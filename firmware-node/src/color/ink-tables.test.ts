@@ -14,7 +14,8 @@ import {
 } from "../pixels/ink-table.ts";
 import { deltaE2000, type Lab } from "../testing/delta-e.ts";
 import { damaged, matrixProfile, renamed } from "../testing/profiles.ts";
-import { linearisation, parseCalibration } from "./calibration.ts";
+import { linearisation } from "./calibration.ts";
+import { parseCalibration } from "./calibration-file.ts";
 import { makeInkTable } from "./ink-tables.ts";
 import { type Intent, openOutput } from "./profile.ts";
 

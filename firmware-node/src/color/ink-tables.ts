@@ -1,5 +1,4 @@
 /** Ink tables for the kernel: an ICC profile as a device link, curves of a calibration applied, the total of ink limited. */
-import { PlatenError } from "@platen/proto";
 import {
   full,
   gridSide,
@@ -14,6 +13,7 @@ import {
 } from "../pixels/ink-table.ts";
 import { moreBlack } from "./black-generation.ts";
 import { type Curve, curvesOf, type Wedges } from "./calibration.ts";
+import { InkError } from "./error.ts";
 import type { Intent, OutputProfile, SourceProfile } from "./profile.ts";
 
 /** Plain data: it may be sent to a thread. */
@@ -70,7 +70,7 @@ function blackByLight(profile: OutputProfile): Int16Array {
   const luminance = Array.from({ length: rampSteps + 1 }, (_, i) => luminanceOfLightness(lab[i * 3]!));
   const [paper, solid] = [luminance[0]!, luminance[rampSteps]!];
   if (!(paper > solid))
-    throw new PlatenError("configuration", "the output profile's black gets no darker: it is damaged");
+    throw new InkError("configuration", "the output profile's black gets no darker: it is damaged");
   let step = rampSteps;
   return Int16Array.from({ length: lightSteps + 1 }, (_, light) => {
     const wanted = solid + (light / lightSteps) * (paper - solid);
@@ -94,7 +94,7 @@ function lightOfSource(source: SourceProfile): Uint32Array[] {
   });
   const white = luminances.reduce((sum, ramp) => sum + ramp.at(-1)!, 0);
   if (!(white > 0))
-    throw new PlatenError("metafile-invalid", "the pages' colour profile has no light: it is damaged");
+    throw new InkError("metafile-invalid", "the pages' colour profile has no light: it is damaged");
   // Rounded down, so that no sum goes beyond white.
   return luminances.map((ramp) => Uint32Array.from(ramp, (one) => Math.floor((one / white) * 2 ** 30)));
 }
@@ -106,7 +106,7 @@ function checkGreys(profile: OutputProfile, inks: Uint16Array): void {
   const lightness = diagonal.map((_, i) => lab[i * 3]!);
   const rises = lightness.every((l, i) => i === 0 || l > lightness[i - 1]! - 3);
   if (!rises || lightness[0]! > 60 || lightness.at(-1)! < 90)
-    throw new PlatenError(
+    throw new InkError(
       "configuration",
       "the output profile does not lead from white to black: it is damaged",
     );

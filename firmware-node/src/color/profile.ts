@@ -1,7 +1,7 @@
 /** ICC profiles of a page's colours and of a printer's inks, with LittleCMS behind them. */
 import { createHash } from "node:crypto";
-import { type ErrorCode, PlatenError } from "@platen/proto";
 import * as lcmsWasm from "lcms-wasm";
+import { InkError } from "./error.ts";
 
 /** Perceptual, or relative colorimetric with black point compensation. */
 export type Intent = "perceptual" | "relative";
@@ -12,7 +12,7 @@ export const profileMaxBytes = 8 * 1024 * 1024;
 /** What a profile is for: its classes and colour space (ICC.1:2022, 7.2.5, 7.2.6), and the code of the error when it is not. */
 interface Part {
   readonly name: string;
-  readonly code: ErrorCode;
+  readonly code: InkError["code"];
   readonly classes: readonly string[];
   readonly space: string;
 }
@@ -26,7 +26,7 @@ const sourcePart: Part = {
 };
 
 const refuse = ({ name, code }: Part, what: string, cause?: unknown): never => {
-  throw new PlatenError(code, `the ${name} ${what}`, { cause });
+  throw new InkError(code, `the ${name} ${what}`, { cause });
 };
 
 const textAt = (bytes: Uint8Array, offset: number): string =>
@@ -96,7 +96,7 @@ async function session() {
     try {
       return work();
     } catch (error) {
-      if (error instanceof PlatenError) throw error;
+      if (error instanceof InkError) throw error;
       return refuse(part, "is damaged", error);
     }
   };

@@ -56,15 +56,15 @@ export async function bandedPages(images: string): Promise<[BandedPage, BandedPa
   return [await banded("photo", photo.jpeg), await banded("text", text.jpeg)];
 }
 
-/** The same page over and over on one long sheet. */
-export function roll(page: BandedPage, lengthPx: number): BandedPage {
+/** A long sheet: the page at its top and now and then below, with blank rows between. */
+export function roll(page: BandedPage, heightPx: number): BandedPage {
   const bands: Band[] = [];
-  for (let top = 0; top < lengthPx; top += page.heightPx) {
-    for (const band of page.bands) {
-      if (top + band.yPx + band.rowsPx > lengthPx) break;
-      bands.push({ ...band, yPx: top + band.yPx });
-    }
+  const stepPx = 8 * page.heightPx;
+  for (let top = 0; top + page.heightPx < heightPx; top += stepPx) {
+    bands.push(...page.bands.map((band) => ({ ...band, yPx: top + band.yPx })));
+    const yPx = top + page.heightPx;
+    const rowsPx = Math.min(top + stepPx, heightPx) - yPx;
+    bands.push(create(BandSchema, { yPx, rowsPx, content: BandContent.BLANK }));
   }
-  const last = bands.at(-1)!;
-  return { ...page, name: `${page.name} roll`, heightPx: last.yPx + last.rowsPx, bands };
+  return { ...page, name: `${page.name} roll`, heightPx, bands };
 }

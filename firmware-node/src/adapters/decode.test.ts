@@ -1,6 +1,7 @@
-import { BandContent, BandEncoding } from "@platen/proto";
+import { create } from "@bufbuild/protobuf";
+import { BandContent, BandEncoding, BandSchema } from "@platen/proto";
 import sharp from "sharp";
-import { expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { encodeBand } from "../testing/pages.ts";
 import { sharpDecoder } from "./decode.ts";
 
@@ -46,4 +47,50 @@ test("a profile inside changes nothing: pages are sRGB", async () => {
   const data = await sharp(band.data).withIccProfile("p3").png().toBuffer();
   const plain = await sharp(data, { ignoreIcc: true }).raw().toBuffer();
   expect(await sharpDecoder.decode({ ...band, data }, 16)).toEqual(plain);
+});
+
+describe("a JPEG that is not what the band says is refused", () => {
+  const [widthPx, rowsPx] = [64, 16];
+  const pixels = Uint8Array.from({ length: widthPx * rowsPx * 3 }, (_, i) => (i * 29) & 255);
+  const raw = { width: widthPx, height: rowsPx, channels: 3 as const };
+  let jpeg: Buffer;
+  beforeAll(async () => {
+    jpeg = await sharp(pixels, { raw }).jpeg({ quality: 92, chromaSubsampling: "4:4:4" }).toBuffer();
+  });
+  const decode = (data: Uint8Array) =>
+    sharpDecoder.decode(
+      create(BandSchema, { rowsPx, content: BandContent.COLOR, encoding: BandEncoding.JPEG, data }),
+      widthPx,
+    );
+  /** The frame header (ITU-T T.81, B.2.2) with other bytes from its marker on: marker 2, length 2, precision 1, lines 2, samples 2. */
+  const withHeader = (at: number, ...bytes: number[]): Uint8Array => {
+    const changed = Buffer.from(jpeg);
+    changed.set(bytes, changed.indexOf(Uint8Array.of(0xff, 0xc0)) + at);
+    return changed;
+  };
+
+  test.each([
+    ["arithmetic coding", 1, [0xc9]],
+    ["progressive", 1, [0xc2]],
+    ["lossless", 1, [0xc3]],
+    ["12 bits a sample", 4, [12]],
+    ["65535 lines", 5, [0xff, 0xff]],
+    ["65535 samples a line", 7, [0xff, 0xff]],
+    ["65535 of both", 5, [0xff, 0xff, 0xff, 0xff]],
+    ["no lines", 5, [0, 0]],
+    ["no samples", 7, [0, 0]],
+    ["one line too many", 5, [0, 17]],
+    ["four components", 9, [4]],
+  ])("%s", async (_, at, bytes) => {
+    await expect(decode(withHeader(at, ...bytes))).rejects.toMatchObject({ code: "page-invalid" });
+  });
+
+  test("cut off anywhere", async () => {
+    await expect(decode(jpeg)).resolves.toHaveLength(pixels.length);
+    for (let end = 0; end < jpeg.length - 2; end += 7) {
+      await expect(decode(jpeg.subarray(0, end)), `after ${end} bytes`).rejects.toMatchObject({
+        code: "page-invalid",
+      });
+    }
+  });
 });

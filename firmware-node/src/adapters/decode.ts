@@ -13,6 +13,19 @@ const signatures: ReadonlyMap<BandEncoding, Uint8Array> = new Map([
   [BandEncoding.PNG, Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)],
 ]);
 
+const baseline = 0xc0;
+
+/** The marker of a JPEG's frame header (ITU-T T.81, B.1.1.3), which tells how it is coded; undefined where there is none. */
+function frameMarker(data: Uint8Array): number | undefined {
+  for (let at = 2; data[at] === 0xff && at + 4 <= data.length; ) {
+    const marker = data[at + 1]!;
+    const isFrame = (marker & 0xf0) === 0xc0 && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
+    if (isFrame) return marker;
+    at += 2 + data[at + 2]! * 256 + data[at + 3]!;
+  }
+  return undefined;
+}
+
 /** Why what the header says is not the band, or undefined. */
 function objection(header: Metadata, band: Band, widthPx: number): string | undefined {
   const color = band.content === BandContent.COLOR;
@@ -43,6 +56,9 @@ export const sharpDecoder: BandDecoder = {
       .catch((cause: Error) => refuse(`the data cannot be read: ${cause.message}`, cause));
     const wrong = objection(header, band, widthPx);
     if (wrong) refuse(wrong);
+    // libjpeg reads arithmetic coding too, and makes what it will of one for the other.
+    if (band.encoding === BandEncoding.JPEG && frameMarker(band.data) !== baseline)
+      refuse("the data are a JPEG that is not baseline");
     const pixels = await image
       .toColourspace(color ? "srgb" : "b-w")
       .raw()

@@ -15,8 +15,8 @@ import { metafileMaxBytes } from "./metafile.ts";
 
 /** Most data in a band, bytes (metafile.proto). */
 const bandDataMaxBytes = 16 * 1024 * 1024;
-/** Most pixel data of a decoded band, bytes: what bounds the controller's memory. */
-export const bandPixelsMaxBytes = 64 * 1024 * 1024;
+/** Most pixel data of a decoded band, bytes: bounds the controller's memory, in which there are three at a time. Ours send 4 MiB. */
+export const bandPixelsMaxBytes = 16 * 1024 * 1024;
 
 export interface Source {
   readonly store: ResultStore;

@@ -39,12 +39,11 @@ export interface Patience {
 /** What the specification asks of a real engine. One that is emulated on a busy machine may need more. */
 export const fullSpeed: Patience = { answerMs: 5000, heartbeatMs: 1000 };
 
-let sessions = Math.floor(Math.random() * 65536);
-
 export class RawHost {
   readonly line: Line;
   readonly bootId = Math.floor(Math.random() * 2 ** 32);
-  session = 0;
+  /** Counts up within a check; the next one is another host by its boot id. */
+  session = Math.floor(Math.random() * 65536);
   /** Number of the next sequenced frame. */
   number = 0;
   /** Credit spent and granted in this session. */
@@ -142,8 +141,7 @@ export class RawHost {
 
   /** A session of its own, from number 0. */
   async begin(): Promise<Welcome> {
-    sessions = (sessions + 1) & 0xffff;
-    this.#forget(sessions);
+    this.#forget((this.session + 1) & 0xffff);
     const welcome = await this.greet(this.session);
     expectThat(welcome.version === version, `WELCOME has version ${welcome.version}, not ${version}`);
     expectThat(!welcome.resumed, "WELCOME says resumed for a session that is new");
@@ -163,8 +161,7 @@ export class RawHost {
   /** ABORT, repeated until answered in the next session. */
   async abort(): Promise<void> {
     const old = this.session;
-    sessions = (old + 1) & 0xffff;
-    this.#forget(sessions);
+    this.#forget((old + 1) & 0xffff);
     const send = (): void => this.unsequenced(frameType.abort, encodeAbort(this.session), old);
     const repeat = setInterval(send, 100);
     try {

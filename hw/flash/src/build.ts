@@ -1,5 +1,5 @@
 /** `platen-flash build`: from the repository to a card's image. */
-import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { verifyBundle } from "@platen/firmware-node/updates";
 import { PlatenError } from "@platen/proto";
@@ -159,6 +159,11 @@ async function deliver(from: string, out: string, name: string, signal?: AbortSi
   await mkdir(out, { recursive: true });
   const path = join(out, name);
   await run("cp", ["--sparse=always", "--reflink=auto", from, `${path}.part`], { signal });
+  // Who called sudo is to provision and write it.
+  const { SUDO_UID, SUDO_GID } = process.env;
+  if (SUDO_UID && SUDO_GID) {
+    for (const each of [out, `${path}.part`]) await chown(each, Number(SUDO_UID), Number(SUDO_GID));
+  }
   await rename(`${path}.part`, path);
   return path;
 }

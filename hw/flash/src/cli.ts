@@ -139,7 +139,7 @@ async function write(image: string, to: string, flags: WriteFlags, signal: Abort
     return say(`would write ${readable(totalBytes)} to the file ${to}; this was a dry run`);
   const sha256 = await writeTo({ image, to, totalBytes, onProgress: progressLine(), signal });
   say(`written and read back, SHA-256 ${sha256}`);
-  if (flags.provision !== undefined) await provision(to, flags.provision);
+  if (flags.provision !== undefined) await provision(to, flags.provision, say);
 }
 
 interface EmulateFlags {

@@ -31,7 +31,7 @@ export const start: Scenario = {
     const failed = await stand.root("systemctl list-units --failed --no-legend --plain");
     if (failed !== "") throw new Failed(`units failed: ${failed}`);
     notes.saw("no unit failed");
-    const dataMib = Number(await stand.root("df --output=size -BM /data | tail -n 1 | tr -dc 0-9"));
+    const dataMib = Number(await stand.root("echo $(df --output=size -BM /data | tail -n 1 | tr -dc 0-9)"));
     if (!(dataMib > 800)) throw new Failed(`the data partition did not grow: ${dataMib} MiB`);
     notes.saw(`the data partition has grown to the end of the card: ${dataMib} MiB`);
     if (await stand.root("touch /usr/x /etc/x /usr/lib/platen/x 2>/dev/null && echo written")) {

@@ -104,7 +104,7 @@ const badUpdates: readonly BadUpdate[] = [
   {
     what: "one for which the card has no space",
     offer: async (stand, version) => {
-      const free = Number(await stand.root("df --output=avail -k /data | tail -n 1 | tr -dc 0-9"));
+      const free = Number(await stand.root("echo $(df --output=avail -k /data | tail -n 1 | tr -dc 0-9)"));
       await stand.root(`fallocate -l ${free - 4096}K ${filler}; sync`);
       await rollOut(stand, version, await stand.releases.make(version));
     },

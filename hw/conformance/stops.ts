@@ -18,11 +18,9 @@ const stopInMidPage = (stop: Stop, operator: Operator): Check => ({
     await host.send(jobMessage(jobKey), ...messages.slice(0, 3));
     if (!(await host.meanwhile(operator.bringAbout(stop)))) return notThere;
     const stopped = await host.statusWhere(
-      ({ reasons }) => reasons.includes(stop),
-      `STATUS does not list ${stop}`,
+      ({ state, reasons, refusal }) => state === "stopped" && reasons.includes(stop) && refusal === "stopped",
+      `STATUS does not say stopped, ${stop}, and the refusal stopped`,
     );
-    expectThat(stopped.state === "stopped", `state is ${stopped.state}, not stopped`);
-    expectThat(stopped.refusal === "stopped", `refusal is ${stopped.refusal}, not stopped`);
     expectThat(stopped.sheet === 0 && stopped.sheetsStacked === 0, "the sheet is not void");
     await host.meanwhile(operator.seeTo(stop));
     const seenTo = await host.statusWhere(

@@ -1,5 +1,4 @@
 /** The `platen-printer` command: settings from flags, environment and file, events as lines, signals, exit codes. */
-import { readFile } from "node:fs/promises";
 import { toJson } from "@bufbuild/protobuf";
 import {
   type ErrorCode,
@@ -7,6 +6,7 @@ import {
   JobStateSchema,
   PlatenError,
   PrintStatusSchema,
+  readSettingsFile,
   toPlatenError,
 } from "@platen/proto";
 import { Command, CommanderError, Option } from "commander";
@@ -21,6 +21,7 @@ type Settings = Record<string, unknown>;
 /** A setting: `tlsCert` is --tls-cert and PLATEN_PRINTER_TLS_CERT. */
 interface Field {
   readonly key: string;
+  /** Without the dashes before it; commander turns it back into `key`. */
   readonly flag: string;
   readonly variable: string;
   readonly isSwitch: boolean;
@@ -42,25 +43,12 @@ const fields: readonly Field[] = Object.entries(printerConfigSchema.shape).map((
   };
 });
 
-const camel = (flag: string): string =>
-  flag.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-
-async function readSettings(file: string): Promise<Settings> {
-  try {
-    const settings: unknown = JSON.parse(await readFile(file, "utf8"));
-    if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return { ...settings };
-  } catch (cause) {
-    throw new PlatenError("configuration", `cannot read ${file}: ${(cause as Error).message}`, { cause });
-  }
-  throw new PlatenError("configuration", `${file} must hold one JSON object`);
-}
-
 /** Flags go before variables, variables before the file, the file before defaults. Throws `configuration`. */
 export async function readConfig(flags: Settings, env: NodeJS.ProcessEnv): Promise<PrinterConfig> {
   const file = flags["config"] ?? env["PLATEN_PRINTER_CONFIG"];
-  const settings = typeof file === "string" ? await readSettings(file) : {};
-  for (const { key, flag, variable } of fields) {
-    const value = flags[camel(flag)] ?? env[variable];
+  const settings = typeof file === "string" ? await readSettingsFile(file) : {};
+  for (const { key, variable } of fields) {
+    const value = flags[key] ?? env[variable];
     if (value !== undefined) settings[key] = value;
   }
   return parsePrinterConfig(settings);

@@ -3,8 +3,7 @@
  * becomes a flag and a variable of its own: `dataDir` is `--data-dir` and PLATEN_DATA_DIR. Fields that end in `Ms` or
  * `Bytes` take values with a unit (`--job-retention 7d`, `--upload-max 512MiB`), and their flags leave that ending out.
  */
-import { readFile } from "node:fs/promises";
-import { PlatenError } from "@platen/proto";
+import { readSettingsFile } from "@platen/proto";
 import { type Command, Option } from "commander";
 import type { z } from "zod";
 
@@ -140,24 +139,11 @@ export async function mergeSettings(
 ): Promise<Settings> {
   const { flags, env } = given;
   const file = typeof flags["config"] === "string" ? flags["config"] : env["PLATEN_CONFIG"];
-  const settings: Settings = file ? await readSettings(file) : {};
+  const settings: Settings = file ? await readSettingsFile(file) : {};
   for (const field of fieldsOf(schema, aliases)) {
-    const value = flags[camel(field.flag)] ?? env[field.variable] ?? settings[field.key];
+    const value =
+      flags[new Option(`--${field.flag}`).attributeName()] ?? env[field.variable] ?? settings[field.key];
     if (value !== undefined) settings[field.key] = read(field, value);
   }
   return settings;
-}
-
-/** How commander names the value of a flag. */
-const camel = (flag: string): string =>
-  flag.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-
-async function readSettings(file: string): Promise<Settings> {
-  try {
-    const settings: unknown = JSON.parse(await readFile(file, "utf8"));
-    if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return { ...settings };
-  } catch (cause) {
-    throw new PlatenError("configuration", `cannot read ${file}: ${(cause as Error).message}`, { cause });
-  }
-  throw new PlatenError("configuration", `${file} must hold one JSON object`);
 }

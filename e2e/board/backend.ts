@@ -49,7 +49,7 @@ export async function startBackend(
 ): Promise<Backend> {
   await using stack = new AsyncDisposableStack();
   const authority = await makeAuthority(folder, "board-test", { from: longAgo, until: muchLater });
-  const certificate = await authority.issue("backend", ["127.0.0.1", hostAsSeenByBoard]);
+  const certificate = await authority.issue("backend", ["localhost", "127.0.0.1", hostAsSeenByBoard]);
   const httpPort = await freePort();
   const dataDir = join(folder, "backend");
   const settings = {
@@ -71,16 +71,17 @@ export async function startBackend(
   const server = stack.use(startProgram(main, ["serve", "--config", config, "--json"], { env, onLine }));
   const ready = JSON.parse(await server.line((line) => line.includes('"ready"'))) as { grpcAddress: string };
   const ca = await readFile(authority.ca);
-  const connection = stack.use(connect(ready.grpcAddress, clientCredentials({ ca }, true)));
+  const port = Number(ready.grpcAddress.slice(ready.grpcAddress.lastIndexOf(":") + 1));
+  const connection = stack.use(connect(`localhost:${port}`, clientCredentials({ ca }, true)));
   const intake: ServiceClient<typeof IntakeService> = connection.client(IntakeService);
   const platen = (args: readonly string[], signal?: AbortSignal) =>
     runProgram(main, args, {
-      env: { PLATEN_SERVER: ready.grpcAddress, PLATEN_TLS_CA: authority.ca, NODE_NO_WARNINGS: "1" },
+      env: { PLATEN_SERVER: `localhost:${port}`, PLATEN_TLS_CA: authority.ca, NODE_NO_WARNINGS: "1" },
       ...(signal && { signal }),
     });
   const running = stack.move();
   return {
-    port: Number(ready.grpcAddress.slice(ready.grpcAddress.lastIndexOf(":") + 1)),
+    port,
     ca: ca.toString(),
     caFile: authority.ca,
     platen: (...args) => platen(args),

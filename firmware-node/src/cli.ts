@@ -4,7 +4,6 @@ import {
   type ErrorCode,
   JobState,
   JobStateSchema,
-  PlatenError,
   PrintStatusSchema,
   readSettingsFile,
   toPlatenError,

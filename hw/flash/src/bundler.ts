@@ -83,6 +83,9 @@ export async function bundlePrograms(options: ProgramOptions): Promise<Bundled> 
   try {
     await using build = await rolldown({
       input: { ...programs },
+      cwd: root,
+      // Names of the sources' folders, which differ from build to build.
+      experimental: { attachDebugInfo: "none" },
       platform: "node",
       external: isExternal,
       plugins: [filesByUrl, filesByFolder(root, readers)],

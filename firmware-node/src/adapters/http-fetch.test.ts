@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { makeCertificate } from "../testing/certificates.ts";
 import { bodyOf, makePage } from "../testing/pages.ts";
-import { type ResultServerOptions, startResultServer, testToken } from "../testing/result-server.ts";
+import {
+  rangeStart,
+  type ResultServerOptions,
+  startResultServer,
+  testToken,
+} from "../testing/result-server.ts";
 import { HttpFetch, type HttpFetchOptions } from "./http-fetch.ts";
 
 const { signal } = new AbortController();
@@ -29,13 +34,48 @@ async function open(server: Partial<ResultServerOptions> = {}, options: Partial<
 test("fetches with the token, and passes on the body", async () => {
   await using opened = await open();
   const { store, url, body } = opened;
-  expect(await read(await store.get(url, testToken, signal))).toEqual(Buffer.from(body));
+  const content = await store.get(url, testToken, 0, signal);
+  expect(content).toMatchObject({ startByte: 0, totalBytes: body.length, etag: "" });
+  expect(await read(content.bytes)).toEqual(Buffer.from(body));
+});
+
+test("fetches from a byte on", async () => {
+  await using opened = await open();
+  const { store, url, body } = opened;
+  const content = await store.get(url, testToken, 7, signal);
+  expect(content).toMatchObject({ startByte: 7, totalBytes: body.length });
+  expect(await read(content.bytes)).toEqual(Buffer.from(body.subarray(7)));
+});
+
+test("takes the whole from a server that knows no ranges, and what it says of itself", async () => {
+  const intercept: ResultServerOptions["intercept"] = (_, response) => {
+    response.writeHead(200, { etag: '"v1"' });
+    response.write("who");
+    response.end("le");
+    return true;
+  };
+  await using opened = await open({ intercept });
+  const { store, url } = opened;
+  const content = await store.get(url, testToken, 3, signal);
+  expect(content).toMatchObject({ startByte: 0, totalBytes: undefined, etag: '"v1"' });
+  expect((await read(content.bytes)).toString()).toBe("whole");
+});
+
+test("refuses a part that begins elsewhere than asked", async () => {
+  const intercept: ResultServerOptions["intercept"] = (request, response) => {
+    const start = rangeStart(request) + 1;
+    response.writeHead(206, { "content-range": `bytes ${start}-99/100` }).end("x");
+    return true;
+  };
+  await using opened = await open({ intercept });
+  const { store, url } = opened;
+  await expect(store.get(url, testToken, 3, signal)).rejects.toMatchObject({ code: "internal" });
 });
 
 test("a refusal comes with the server's code and sentence", async () => {
   await using opened = await open();
   const { store, url } = opened;
-  await expect(store.get(url, "wrong", signal)).rejects.toMatchObject({
+  await expect(store.get(url, "wrong", 0, signal)).rejects.toMatchObject({
     code: "identification-unknown",
     message: "bad identification id",
   });
@@ -52,20 +92,20 @@ test("an abort ends the wait for an answer and the reading of one, and nothing i
   const { store, url } = opened;
   const reason = new Error("enough");
   const waiting = new AbortController();
-  const answer = store.get(url, testToken, waiting.signal);
+  const answer = store.get(url, testToken, 0, waiting.signal);
   await held.promise;
   waiting.abort(reason);
   await expect(answer).rejects.toBe(reason);
-  await expect(store.get(url, testToken, waiting.signal)).rejects.toBe(reason);
+  await expect(store.get(url, testToken, 0, waiting.signal)).rejects.toBe(reason);
 
   const reading = new AbortController();
-  const body = await store.get(new URL("/begun", url), testToken, reading.signal);
-  const rest = read(body);
+  const { bytes } = await store.get(new URL("/begun", url), testToken, 0, reading.signal);
+  const rest = read(bytes);
   reading.abort(reason);
   await expect(rest).rejects.toMatchObject({ code: "unavailable" });
   // A body that has come as a whole and is not read: its connection is nobody's any more.
   const unread = new AbortController();
-  await store.get(new URL("/begun", url), testToken, unread.signal);
+  await store.get(new URL("/begun", url), testToken, 0, unread.signal);
   unread.abort(reason);
 });
 
@@ -75,7 +115,7 @@ describe("TLS", () => {
     await using opened = await open({ tls }, { tls: { ca: tls.cert } });
     const { store, url, body } = opened;
     expect(url.protocol).toBe("https:");
-    expect(await read(await store.get(url, testToken, signal))).toEqual(Buffer.from(body));
+    expect(await read((await store.get(url, testToken, 0, signal)).bytes)).toEqual(Buffer.from(body));
   });
 
   test("a server of another authority is refused for good, and gets no token", async () => {
@@ -87,7 +127,7 @@ describe("TLS", () => {
     };
     await using opened = await open({ tls, intercept }, { tls: { ca: other.cert } });
     const { store, url } = opened;
-    await expect(store.get(url, testToken, signal)).rejects.toMatchObject({ code: "unauthenticated" });
+    await expect(store.get(url, testToken, 0, signal)).rejects.toMatchObject({ code: "unauthenticated" });
     expect(asked).toBe(0);
   });
 
@@ -95,7 +135,7 @@ describe("TLS", () => {
     "without it, only this machine is asked: %s",
     async (url) => {
       using store = new HttpFetch({ tls: {}, allowPlaintext: false });
-      await expect(store.get(new URL(url), testToken, signal)).rejects.toMatchObject({
+      await expect(store.get(new URL(url), testToken, 0, signal)).rejects.toMatchObject({
         code: "plaintext-refused",
       });
     },

@@ -13,7 +13,7 @@ import {
   requireTlsUnlessLoopback,
   type TlsMaterial,
 } from "@platen/proto";
-import type { ResultStore } from "../ports/result-store.ts";
+import type { Content, ResultStore } from "../ports/result-store.ts";
 
 export interface HttpFetchOptions {
   /** Trust and, where the server asks for it, this side's certificate. */
@@ -84,6 +84,20 @@ async function refusalOf(response: IncomingMessage, url: URL): Promise<PlatenErr
   return new PlatenError(code, message);
 }
 
+/** What part of what whole an answer has; undefined when it has none of what was asked for. */
+function placeOf(
+  { statusCode, headers }: IncomingMessage,
+  startByte: number,
+): Pick<Content, "startByte" | "totalBytes"> | undefined {
+  if (statusCode === 200) {
+    const length = headers["content-length"];
+    return { startByte: 0, totalBytes: length === undefined ? undefined : Number(length) };
+  }
+  const [, begins, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers["content-range"] ?? "") ?? [];
+  if (statusCode !== 206 || Number(begins) !== startByte) return undefined;
+  return { startByte, totalBytes: total === "*" ? undefined : Number(total) };
+}
+
 function headers(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.once("response", (response) => {
@@ -109,28 +123,23 @@ export class HttpFetch implements ResultStore, Disposable {
     this.#https = new HttpsAgent({ ...agent, ...options.tls });
   }
 
-  async get(url: URL, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#request(url, { authorization: `Bearer ${token}` }, signal);
-    // A redirect is no answer either: it would take the token elsewhere.
-    if (response.statusCode !== 200) throw await refusalOf(response, url);
-    return bodyOf(response, url);
+  get(url: URL, token: string, startByte: number, signal: AbortSignal): Promise<Content> {
+    return this.getFrom(url, { authorization: `Bearer ${token}` }, startByte, signal);
   }
 
-  /**
-   * GET from a byte on. A server may give all of it instead: `startByte` of the answer is 0 then. Throws as `get` does.
-   */
+  /** GET from a byte on (RFC 9110 section 14). Throws as ResultStore.get does. */
   async getFrom(
     url: URL,
     headers: Readonly<Record<string, string>>,
     startByte: number,
     signal: AbortSignal,
-  ): Promise<{ startByte: number; bytes: AsyncIterable<Uint8Array> }> {
+  ): Promise<Content> {
     const range = startByte > 0 ? { range: `bytes=${startByte}-` } : {};
     const response = await this.#request(url, { ...headers, ...range }, signal);
-    const begins = new RegExp(`^bytes ${startByte}-`).test(response.headers["content-range"] ?? "");
-    if (response.statusCode === 206 && begins) return { startByte, bytes: bodyOf(response, url) };
-    if (response.statusCode !== 200) throw await refusalOf(response, url);
-    return { startByte: 0, bytes: bodyOf(response, url) };
+    const place = placeOf(response, startByte);
+    // A redirect is no answer either: it would take the token elsewhere.
+    if (!place) throw await refusalOf(response, url);
+    return { ...place, etag: response.headers.etag ?? "", bytes: bodyOf(response, url) };
   }
 
   async #request(

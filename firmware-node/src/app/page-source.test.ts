@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { create } from "@bufbuild/protobuf";
 import {
   type Band,
@@ -13,7 +13,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { bodyOf, makePage, type TestPage } from "../testing/pages.ts";
-import type { Interception } from "../testing/result-server.ts";
+import { type Interception, rangeStart, sendBody } from "../testing/result-server.ts";
 import { type Rig, startRig } from "../testing/rig.ts";
 
 let pages: TestPage[];
@@ -156,38 +156,56 @@ describe("a connection that breaks is mended, and every dot comes once", () => {
     await using rig = await startRig({ pages, intercept });
     expect(last(await rig.print())).toMatchObject({ state: JobState.COMPLETED });
     expect(rig.model.sheets.map(dotsOfSheet)).toEqual(pages.map((page) => [dotsOfPage(page)]));
-    expect(rig.model.counts.wasted).toBe(0);
+    expect(rig.model.counts).toEqual({ fed: 2, stacked: 2, wasted: 0 });
     return rig.server.requests;
-  };
-  /** Sends so many bytes of page 1, and cuts the connection. */
-  const cutAfter = (sizeBytes: number) => (response: ServerResponse) => {
-    const body = bodyOf(pages[0]!.bands);
-    response.writeHead(200, { "content-length": body.length });
-    response.write(body.subarray(0, sizeBytes), () => response.destroy());
   };
   const refuse = (statusCode: number, body: string) => (response: ServerResponse) =>
     void response.writeHead(statusCode).end(body);
 
-  test("before, within and after the first band of a page", async () => {
-    const [blank, grey] = pages[0]!.bands.map((band) => bodyOf([band]).length) as [number, number];
-    const requests = await expectPrinted(
-      inTurn(
-        "/pages/1",
-        (response) => response.destroy(),
-        cutAfter(1),
-        cutAfter(blank),
-        cutAfter(blank + grey + 5),
-      ),
-    );
-    expect(requests.filter((path) => path === "/pages/1")).toHaveLength(5);
+  /** Sends so many bytes of page 1 at a time. Tells with which byte each answer began. */
+  const cutting = (sendBytes: readonly number[], ranges = true, headers: OutgoingHttpHeaders = {}) => {
+    const starts: number[] = [];
+    const left = [...sendBytes];
+    const body = bodyOf(pages[0]!.bands);
+    const intercept: Interception = (request, response) => {
+      if (request.url !== "/pages/1") return false;
+      if (!ranges) delete request.headers.range;
+      starts.push(rangeStart(request));
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value!);
+      sendBody(request, response, body, left.shift());
+      return true;
+    };
+    return { starts, intercept };
+  };
+
+  test("it goes on with the byte that is due: before, within and after bands of a page, and at its last byte", async () => {
+    const [blank, grey, color] = pages[0]!.bands.map((band) => bodyOf([band]).length) as [
+      number,
+      number,
+      number,
+    ];
+    const { starts, intercept } = cutting([0, 1, blank - 1, grey + 5, color - 6]);
+    await expectPrinted(intercept);
+    const whole = blank + grey + color;
+    expect(starts).toEqual([0, 0, 1, blank, blank + grey + 5, whole - 1]);
+  });
+
+  test("where the server knows no ranges, what comes again is left out", async () => {
+    const { starts, intercept } = cutting([1, 40, 20], false);
+    await expectPrinted(intercept);
+    expect(starts).toEqual([0, 0, 0, 0]);
   });
 
   test("on the metafile", async () => {
-    const cut = (response: ServerResponse) => {
-      response.writeHead(200, { "content-length": 1000 });
+    let cuts = 2;
+    const intercept: Interception = ({ url }, response) => {
+      if (url !== "/metafiles/job-1" || cuts-- <= 0) return false;
+      // Neither this server nor the one after it says how long it is.
+      response.writeHead(200);
       response.write("{", () => response.destroy());
+      return true;
     };
-    await expectPrinted(inTurn("/metafiles/job-1", cut, cut));
+    await expectPrinted(intercept);
   });
 
   test("and so is a server that says that it is away for now", async () => {
@@ -223,16 +241,36 @@ describe("a connection that breaks is mended, and every dot comes once", () => {
     expect(last(await rig.print())).toMatchObject({ state: JobState.ABORTED, errorCode: "page-unavailable" });
   });
 
-  test("but a page that is another one the second time is refused", async () => {
-    const body = bodyOf([create(BandSchema, { rowsPx: 5, content: BandContent.BLANK }), ...pages[0]!.bands]);
+  test("also where the same bytes come again and again, and nothing new", async () => {
+    const { starts, intercept } = cutting(Array(1000).fill(30), false);
+    await using rig = await startRig({ pages, intercept, patienceMs: 400 });
+    expect(last(await rig.print())).toMatchObject({ state: JobState.ABORTED, errorCode: "page-unavailable" });
+    expect(starts.length).toBeGreaterThan(1);
+  });
+
+  test.each([
+    ["length", (response: ServerResponse) => void response.writeHead(200, { "content-length": 100 })],
+    ["entity tag", (response: ServerResponse) => void response.writeHead(200, { etag: '"old"' })],
+  ])("but a page of another %s the second time is refused: halves of two are no page", async (_, head) => {
     const cut = (response: ServerResponse) => {
-      response.writeHead(200, { "content-length": body.length });
-      response.write(body.subarray(0, 6), () => response.destroy());
+      head(response);
+      response.write(bodyOf(pages[0]!.bands).subarray(0, 6), () => response.destroy());
     };
-    await using rig = await startRig({ pages, intercept: inTurn("/pages/1", cut) });
+    const { intercept } = cutting([], true, { etag: '"new"' });
+    const first = inTurn("/pages/1", cut);
+    await using rig = await startRig({
+      pages,
+      intercept: (request, response) => first(request, response) || intercept(request, response),
+    });
     const end = last(await rig.print());
-    expect(end).toMatchObject({ state: JobState.ABORTED, errorCode: "page-invalid" });
+    expect(end).toMatchObject({
+      state: JobState.ABORTED,
+      stateReasons: [JobStateReason.ABORTED_BY_SYSTEM, JobStateReason.DOCUMENT_ACCESS_ERROR],
+      errorCode: "page-unavailable",
+    });
     expect(end.message).toMatch(/another one when fetched again/);
+    expect(rig.model.counts.stacked).toBe(0);
+    await expectNextJobPrints(rig);
   });
 });
 

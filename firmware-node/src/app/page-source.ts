@@ -9,7 +9,7 @@ import {
   type MetafilePage,
   PlatenError,
 } from "@platen/proto";
-import type { ResultStore } from "../ports/result-store.ts";
+import type { Content, ResultStore } from "../ports/result-store.ts";
 import { backoffMs, sleep } from "./backoff.ts";
 import { metafileMaxBytes } from "./metafile.ts";
 
@@ -68,7 +68,6 @@ async function* chunks(body: AsyncIterable<Uint8Array>, patience: Patience): Asy
     for (;;) {
       const item = await patience.waitFor(iterator.next());
       if (item.done) return;
-      patience.progress();
       yield item.value;
     }
   } finally {
@@ -76,23 +75,40 @@ async function* chunks(body: AsyncIterable<Uint8Array>, patience: Patience): Asy
   }
 }
 
+/** Throws `conflict` when an answer is not of the same content as the one before it: its bytes would not go together. */
+function expectSame(before: Content | undefined, { etag, totalBytes }: Content): void {
+  const differ = <T>(a: T, b: T, unknown: T) => a !== unknown && b !== unknown && a !== b;
+  if (!before) return;
+  if (differ(before.etag, etag, "") || differ(before.totalBytes, totalBytes, undefined)) throw anotherOne();
+}
+
+const anotherOne = (): PlatenError => new PlatenError("conflict", "it is another one when fetched again");
+
 /**
- * What `read` makes of the body at `url`. Where the connection breaks, another is made and read from its start, until
- * patience ends: `read` knows what it has had already.
+ * The content at `url`, each byte once. Where the connection breaks, another goes on with the byte that is due, until patience
+ * ends: only new bytes renew it.
  */
-async function* fetching<T>(
-  source: Source,
-  url: URL,
-  read: (body: AsyncIterable<Uint8Array>) => AsyncGenerator<T>,
-): AsyncGenerator<T> {
+async function* fetching(source: Source, url: URL): AsyncGenerator<Uint8Array> {
   const patience = new Patience(source.patienceMs, source.signal);
+  let before: Content | undefined;
+  let due = 0;
   for (let retry = 1; ; retry++) {
     try {
-      const body = await patience.waitFor(source.store.get(url, source.token, patience.signal));
-      for await (const item of read(chunks(body, patience))) {
+      const content = await patience.waitFor(source.store.get(url, source.token, due, patience.signal));
+      expectSame(before, content);
+      before = content;
+      let at = content.startByte;
+      for await (const chunk of chunks(content.bytes, patience)) {
+        // Where the server gives only the whole, what was had comes again.
+        const fresh = chunk.subarray(due - at);
+        at += chunk.length;
+        if (fresh.length === 0) continue;
+        due = at;
         retry = 1;
-        yield item;
+        patience.progress();
+        yield fresh;
       }
+      if (at < due) throw anotherOne();
       return;
     } catch (error) {
       if (!hasCode(error, "unavailable")) throw error;
@@ -113,26 +129,21 @@ function asUnavailable(
   return new PlatenError(code, `${what} cannot be fetched: ${reason}`, { cause: error });
 }
 
-async function* whole(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const part of body) {
-    sizeBytes += part.length;
-    if (sizeBytes > metafileMaxBytes) {
-      throw new PlatenError("metafile-invalid", `the metafile has more than ${metafileMaxBytes} bytes`);
-    }
-    parts.push(part);
-  }
-  yield Buffer.concat(parts, sizeBytes);
-}
-
 /** S1404: the bytes of the metafile. Throws `metafile-unavailable` (S1405) or `metafile-invalid`. */
 export async function fetchMetafile(source: Source, metafileUrl: string): Promise<Uint8Array> {
   try {
     const url = URL.parse(metafileUrl);
     if (!url) throw new PlatenError("invalid-argument", "its URL is not one");
-    for await (const bytes of fetching(source, url, whole)) return bytes;
-    throw new PlatenError("internal", "nothing was read");
+    const parts: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const part of fetching(source, url)) {
+      sizeBytes += part.length;
+      if (sizeBytes > metafileMaxBytes) {
+        throw new PlatenError("metafile-invalid", `the metafile has more than ${metafileMaxBytes} bytes`);
+      }
+      parts.push(part);
+    }
+    return Buffer.concat(parts, sizeBytes);
   } catch (error) {
     throw asUnavailable(error, "metafile-unavailable", "the metafile", source.signal);
   }
@@ -163,29 +174,21 @@ function checkBand(band: Band, y: number, page: MetafilePage): void {
 
 /**
  * S1406: the bands of a page from top to bottom, checked against the metafile but not decoded. A broken connection is
- * mended: what comes again is left out. Throws `page-unavailable` or `page-invalid`.
+ * mended, and goes on where it broke. Throws `page-unavailable` or `page-invalid`.
  */
 export async function* fetchBands(source: Source, page: MetafilePage): AsyncGenerator<Band> {
-  let had = 0;
-  const read = async function* (body: AsyncIterable<Uint8Array>): AsyncGenerator<Band> {
+  try {
+    const body = fetching(source, new URL(page.url));
     let y = 0;
     // The band's other fields take few bytes beside its data.
     for await (const band of decodeSizeDelimited(BandSchema, body, bandDataMaxBytes + 1024)) {
       checkBand(band, y, page);
       y += band.rowsPx;
-      if (y <= had) continue;
-      if (band.yPx < had) {
-        throw new PlatenError("page-invalid", `page ${page.pageNumber} is another one when fetched again`);
-      }
-      had = y;
       yield band;
     }
     if (y !== page.heightPx) {
       throw new PlatenError("page-invalid", `page ${page.pageNumber} ends at row ${y} of ${page.heightPx}`);
     }
-  };
-  try {
-    yield* fetching(source, new URL(page.url), read);
   } catch (error) {
     throw asUnavailable(error, "page-unavailable", `page ${page.pageNumber}`, source.signal);
   }

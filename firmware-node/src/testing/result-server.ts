@@ -12,6 +12,27 @@ export const testToken = "token-of-the-session";
 /** Answers a request in place of the server. Resolves to true when it has. */
 export type Interception = (request: IncomingMessage, response: ServerResponse) => Promise<boolean> | boolean;
 
+/** Where the bytes begin that a request asks for with `Range: bytes=N-`. */
+export const rangeStart = (request: IncomingMessage): number =>
+  Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+
+/** Answers as the backend does: with the whole, or from the byte asked for on. After `sendBytes` the connection breaks. */
+export function sendBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: Uint8Array,
+  sendBytes = Infinity,
+): void {
+  const start = rangeStart(request);
+  response.writeHead(start > 0 ? 206 : 200, {
+    "content-length": body.length - start,
+    ...(start > 0 && { "content-range": `bytes ${start}-${body.length - 1}/${body.length}` }),
+  });
+  const rest = body.subarray(start);
+  if (rest.length <= sendBytes) response.end(rest);
+  else response.write(rest.subarray(0, sendBytes), () => response.destroy());
+}
+
 export interface ResultServerOptions {
   readonly pages: readonly ServedPage[];
   readonly printerId?: string;
@@ -81,7 +102,7 @@ export async function startResultServer(options: ResultServerOptions): Promise<R
       return;
     }
     const page = pages[Number(/^\/pages\/(\d+)$/.exec(request.url ?? "")?.[1]) - 1];
-    if (page) response.end(bodyOf(page.bands));
+    if (page) sendBody(request, response, bodyOf(page.bands));
     else response.writeHead(404).end();
   };
 

@@ -1,5 +1,15 @@
 /** The engine link: pure codecs and a pure state machine for each side. docs/engine-link.md is its specification. */
-export { bandMessages, bandRows, digestBands, stripBands } from "./bands.ts";
+export {
+  bandMessages,
+  bandRows,
+  digestBands,
+  messagesOf,
+  type PackedBand,
+  type PackedStrip,
+  packStrip,
+  type Strip,
+  stripBands,
+} from "./bands.ts";
 export { fromHex, sanitize, toHex } from "./bytes.ts";
 export { decodeBand, encodeBand } from "./codecs/codec.ts";
 export {

@@ -6,7 +6,7 @@ import { decodePackBits, encodePackBits } from "./packbits.ts";
 
 interface Codec {
   /** The encoded bytes, or undefined when they would be `limitBytes` or more. */
-  encode(plain: Uint8Array, strideBytes: number, limitBytes: number): Uint8Array | undefined;
+  encode(plain: Uint8Array, strideBytes: number, limitBytes: number): Uint8Array<ArrayBuffer> | undefined;
   /** Fills `plain` and returns true; false when `coded` is no encoding of so many bytes, which leaves `plain` undefined. */
   decode(coded: Uint8Array, plain: Uint8Array, strideBytes: number): boolean;
 }
@@ -36,14 +36,14 @@ export function encodeBand(
   plain: Uint8Array,
   strideBytes: number,
   offered: readonly CodecName[],
-): { codec: CodecName; bytes: Uint8Array } {
-  let best: { codec: CodecName; bytes: Uint8Array } = { codec: "raw", bytes: plain };
+): { codec: CodecName; bytes: Uint8Array<ArrayBuffer> } {
+  let best: { codec: CodecName; bytes: Uint8Array<ArrayBuffer> } | undefined;
   for (const codec of offered) {
     if (codec === "raw") continue;
-    const bytes = codecs[codec].encode(plain, strideBytes, best.bytes.length);
+    const bytes = codecs[codec].encode(plain, strideBytes, (best?.bytes ?? plain).length);
     if (bytes) best = { codec, bytes };
   }
-  return best.bytes === plain ? { codec: "raw", bytes: plain.slice() } : best;
+  return best ?? { codec: "raw", bytes: plain.slice() };
 }
 
 /** Fills `plain` with the rows that `coded` stands for; false when it does not stand for so many bytes. */

@@ -36,12 +36,9 @@ function around(bytes: Uint8Array, row: number, column: number, strideBytes: num
   return (left << 16) | (bytes[row + column]! << 8) | right;
 }
 
-class Encoder {
-  readonly #p = new Uint16Array(contexts).fill(32768);
-  readonly #shift = new Uint8Array(contexts).fill(firstShift);
-  readonly #out: Uint8Array;
-  #low = 0;
-  #range = 0xffffffff;
+/** Takes the top bytes of low as they go out, and carries back into them. */
+class Output {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
   /** The last byte that a carry can still reach, and how many 0xFF lie behind it. */
   #held = 0;
   #pendingFf = 0;
@@ -49,89 +46,101 @@ class Encoder {
   #end = -1;
 
   constructor(limitBytes: number) {
-    this.#out = new Uint8Array(limitBytes);
+    this.#bytes = new Uint8Array(limitBytes);
   }
 
   get full(): boolean {
-    return this.#end + 1 + this.#pendingFf >= this.#out.length;
+    return this.#end + 1 + this.#pendingFf >= this.#bytes.length;
   }
 
-  decision(context: number, bit: number): void {
-    const p = this.#p[context]!;
-    const shift = this.#shift[context]!;
-    const bound = (this.#range >>> 16) * p;
-    if (bit) {
-      this.#range = bound;
-      this.#p[context] = p + ((65536 - p) >> shift);
-    } else {
-      this.#low += bound;
-      this.#range -= bound;
-      this.#p[context] = p - (p >> shift);
-    }
-    if (shift < lastShift) this.#shift[context] = shift + 1;
-    while (this.#range < smallestRange) {
-      this.#range *= 256;
-      this.#shiftLow();
-    }
-  }
-
-  /** The bytes; undefined when they do not fit below the limit. */
-  finish(): Uint8Array | undefined {
-    const last = this.#low + smallestRange - 1;
-    this.#low = last - (last % smallestRange);
-    for (let i = 0; i < 5; i++) this.#shiftLow();
-    if (this.#end >= this.#out.length) return undefined;
-    let end = this.#end;
-    while (end > 0 && this.#out[end - 1] === 0) end--;
-    return this.#out.slice(0, end);
-  }
-
-  #shiftLow(): void {
-    const carry = this.#low >= 2 ** 32 ? 1 : 0;
-    const low = carry ? this.#low - 2 ** 32 : this.#low;
-    if (carry || low < 0xff000000) {
-      this.#write(this.#held + carry);
-      for (; this.#pendingFf > 0; this.#pendingFf--) this.#write(0xff + carry);
-      this.#held = low >>> 24;
-    } else {
+  /** The next byte, with a carry (0 or 1) into those before it. */
+  push(byte: number, carry: number): void {
+    if (byte === 0xff && carry === 0) {
       this.#pendingFf++;
+      return;
     }
-    this.#low = (low & 0xffffff) * 256;
+    this.#write(this.#held + carry);
+    for (; this.#pendingFf > 0; this.#pendingFf--) this.#write(0xff + carry);
+    this.#held = byte;
+  }
+
+  /** What has been pushed, but for the last byte and zero bytes at the end; undefined when it does not fit below the limit. */
+  finish(): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#end >= this.#bytes.length) return undefined;
+    let end = this.#end;
+    while (end > 0 && this.#bytes[end - 1] === 0) end--;
+    return this.#bytes.slice(0, end);
   }
 
   #write(byte: number): void {
-    if (this.#end >= 0) this.#out[this.#end] = byte;
+    if (this.#end >= 0) this.#bytes[this.#end] = byte;
     this.#end++;
   }
 }
 
-/** The encoded bytes, or undefined when they would be `limitBytes` or more. */
+/**
+ * The encoded bytes, or undefined when they would be `limitBytes` or more. One loop, and its state in 32-bit integers: this is
+ * a page's slowest step after the line itself.
+ */
 export function encodeContext(
   plain: Uint8Array,
   strideBytes: number,
   limitBytes: number,
-): Uint8Array | undefined {
-  const encoder = new Encoder(limitBytes);
+): Uint8Array<ArrayBuffer> | undefined {
+  const output = new Output(limitBytes);
+  // Of each context: probability << 3 | shift.
+  const states = new Int32Array(contexts).fill((32768 << 3) | firstShift);
+  let range = -1;
+  let low = 0;
+  let carry = 0;
   for (let row = 0; row < plain.length; row += strideBytes) {
     for (let column = 0; column < strideBytes; column++) {
       const byte = plain[row + column]!;
       const left = column > 0 ? plain[row + column - 1]! : 0;
       const above = around(plain, row - strideBytes, column, strideBytes);
       const above2 = around(plain, row - 2 * strideBytes, column, strideBytes);
-      if ((above | above2 | left) === 0) {
-        encoder.decision(quietContext, byte ? 1 : 0);
-        if (byte === 0) continue;
-      }
       const here = (left << 8) | byte;
-      for (let bit = 7; bit >= 0; bit--) {
+      const quiet = (above | above2 | left) === 0;
+      // Bit 8 stands for the decision of a quiet byte.
+      for (let bit = quiet ? 8 : 7, last = quiet && byte === 0 ? 8 : 0; bit >= last; bit--) {
         const context =
-          (((above2 >> (bit + 7)) & 7) << 7) | (((above >> (bit + 6)) & 31) << 2) | ((here >> (bit + 1)) & 3);
-        encoder.decision(context, (byte >> bit) & 1);
+          bit === 8
+            ? quietContext
+            : (((above2 >> (bit + 7)) & 7) << 7) |
+              (((above >> (bit + 6)) & 31) << 2) |
+              ((here >> (bit + 1)) & 3);
+        const isOne = bit === 8 ? last === 0 : ((byte >> bit) & 1) === 1;
+        const state = states[context]!;
+        const p = state >> 3;
+        const shift = state & 7;
+        const nextShift = shift < lastShift ? shift + 1 : lastShift;
+        const bound = Math.imul(range >>> 16, p);
+        if (isOne) {
+          range = bound;
+          states[context] = ((p + ((65536 - p) >> shift)) << 3) | nextShift;
+        } else {
+          const sum = (low + bound) | 0;
+          if (sum >>> 0 < low >>> 0) carry = 1;
+          low = sum;
+          range = (range - bound) | 0;
+          states[context] = ((p - (p >> shift)) << 3) | nextShift;
+        }
+        while (range >>> 24 === 0) {
+          output.push(low >>> 24, carry);
+          carry = 0;
+          low <<= 8;
+          range <<= 8;
+        }
       }
     }
-    if (encoder.full) return undefined;
+    if (output.full) return undefined;
   }
-  return encoder.finish();
+  const end = (low + 0xffffff) | 0;
+  if (end >>> 0 < low >>> 0) carry = 1;
+  output.push(end >>> 24, carry);
+  // Of a last 0xFF, and of what it holds up, only a byte behind it lets go.
+  for (let i = 0; i < 4; i++) output.push(0, 0);
+  return output.finish();
 }
 
 class Decoder {

@@ -15,7 +15,7 @@ export function encodeDeltaRow(
   plain: Uint8Array,
   strideBytes: number,
   limitBytes: number,
-): Uint8Array | undefined {
+): Uint8Array<ArrayBuffer> | undefined {
   // Room for one command beyond the limit, so that only rows and not bytes are checked.
   const out = new Uint8Array(limitBytes + 2 * strideBytes + 2);
   let end = 0;

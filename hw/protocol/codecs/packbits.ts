@@ -4,7 +4,7 @@
  */
 
 /** The encoded bytes, or undefined when they would be `limitBytes` or more. */
-export function encodePackBits(plain: Uint8Array, limitBytes: number): Uint8Array | undefined {
+export function encodePackBits(plain: Uint8Array, limitBytes: number): Uint8Array<ArrayBuffer> | undefined {
   const out = new Uint8Array(limitBytes);
   let end = 0;
   let i = 0;

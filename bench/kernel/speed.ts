@@ -8,8 +8,8 @@ import { BandContent, BandEncoding, BandSchema } from "@platen/proto";
 import sharp from "sharp";
 import { sharpDecoder } from "../../firmware-node/src/adapters/decode.ts";
 import { loadKernel } from "../../firmware-node/src/adapters/kernel-files.ts";
-import { makeDiffused } from "../../firmware-node/src/pixels/diffused.ts";
-import { type Halftoner, makeHalftoner } from "../../firmware-node/src/pixels/halftoner.ts";
+import { referenceHalftoner } from "../../firmware-node/src/pixels/reference.ts";
+import type { Halftoner } from "../../firmware-node/src/pixels/halftoner.ts";
 import { idealInks } from "../../firmware-node/src/pixels/ink-table.ts";
 import type { Kernel } from "../../firmware-node/src/pixels/kernel.ts";
 import { barChart, type Group } from "../support/bars.ts";
@@ -41,7 +41,7 @@ function halftone(
 
 /** JPEG bands → planes, as the controller does it. */
 async function fromJpeg(kernel: Kernel, page: Page, bands: readonly Buffer[]): Promise<void> {
-  const halftoner = kernel.halftoner(page.widthPx, "cmyk");
+  const halftoner = kernel.halftoner("shiau-fan", page.widthPx, "cmyk");
   for (const [i, data] of bands.entries()) {
     const rowsPx = Math.min(bandRows, page.heightPx - i * bandRows);
     const band = create(BandSchema, {
@@ -71,7 +71,7 @@ async function halftoningWays(page: Page, pixels: Uint8Array, folder: string): P
   const table = idealInks();
   const kernel = await loadKernel(table);
   const expected = emptyPlanes(page);
-  halftone(kernel.halftoner(widthPx, "cmyk"), pixels, page, expected);
+  halftone(kernel.halftoner("shiau-fan", widthPx, "cmyk"), pixels, page, expected);
   const plain = plainKernel(table, widthPx);
   const own = emptyPlanes(page);
   plain(pixels, own);
@@ -80,17 +80,17 @@ async function halftoningWays(page: Page, pixels: Uint8Array, folder: string): P
   const ways: Way[] = [
     [
       "kernel: colour and dots",
-      () => ownSeconds(() => halftone(kernel.halftoner(widthPx, "cmyk"), pixels, page)),
+      () => ownSeconds(() => halftone(kernel.halftoner("shiau-fan", widthPx, "cmyk"), pixels, page)),
     ],
     ["kernel: colour alone", () => ownSeconds(() => lookUp(pixels))],
     ["plain TypeScript, the same dots", () => ownSeconds(() => plain(pixels, own))],
     [
-      "plain TypeScript, Floyd–Steinberg, no table",
-      () => ownSeconds(() => halftone(makeHalftoner("floyd-steinberg", widthPx, "cmyk"), pixels, page)),
+      "kernel: drafts",
+      () => ownSeconds(() => halftone(kernel.halftoner("ordered", widthPx, "cmyk"), pixels, page)),
     ],
     [
       "reference (plain TypeScript)",
-      () => ownSeconds(() => halftone(makeDiffused(table, widthPx, "cmyk"), pixels, page)),
+      () => ownSeconds(() => halftone(referenceHalftoner("shiau-fan", table, widthPx, "cmyk"), pixels, page)),
       "slow",
     ],
   ];

@@ -21,7 +21,7 @@ const bandRows = 64;
 async function dotsOf(page: Page): Promise<DotPage> {
   const { name, widthPx, heightPx } = page;
   const pixels = await sharp(page.jpeg).removeAlpha().raw().toBuffer();
-  const halftoner = (await loadKernel(idealInks())).halftoner(widthPx, "cmyk");
+  const halftoner = (await loadKernel(idealInks())).halftoner("shiau-fan", widthPx, "cmyk");
   const { strideBytes } = halftoner;
   const planes = (["cyan", "magenta", "yellow", "black"] as const).map((colorant) => ({
     colorant,

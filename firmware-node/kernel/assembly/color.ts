@@ -32,12 +32,12 @@ function gatherThresholds(maskRow: i32): void {
   }
 }
 
-@inline function swapBytes(v: v128): v128 {
+@inline export function swapBytes(v: v128): v128 {
   return v128.or(i16x8.shl(v, 8), i16x8.shr_u(v, 8));
 }
 
 /** Dots of the four planes of one row, 16 pixels, from the lower or the upper lanes. */
-@inline function storeDots(to: usize, dots: v128, upper: bool): void {
+@inline export function storeDots(to: usize, dots: v128, upper: bool): void {
   const plane = <usize>planeStride;
   if (upper) {
     v128.store16_lane(to, dots, 4);

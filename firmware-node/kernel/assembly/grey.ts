@@ -32,7 +32,7 @@ const nextRow: usize = entriesStride;
 }
 
 /** Entries of a block of 16 pixels. Returns flags as `convertBlock` does. */
-function convertBlock(from: usize, to: usize, color: bool): i32 {
+export function convertBlock(from: usize, to: usize, color: bool): i32 {
   const pixels = v128.load(from);
   let all = pixels;
   if (color) all = v128.and(v128.and(all, v128.load(from, 16)), v128.load(from, 32));

@@ -3,6 +3,7 @@ import { fourRows, oneRow } from "./color";
 import { takeGrey } from "./convert";
 import { eightGreyRows, oneGreyRow } from "./grey";
 import { blackNeutrals, greyRows, input, inputStride, output, outputStride, planeStride, widthPx } from "./layout";
+import { orderedBlackRow, orderedColorRow } from "./ordered";
 
 export {
   biases, blacks, clearErrors, dithers, inks, input, lights, open, output, outputStride, planeStride, thresholds, widthPx,
@@ -39,5 +40,22 @@ export function blackRows(rows: i32, maskRow: i32, color: bool): i32 {
     dots = eightGreyRows(input + <usize>(row * stride), stride, color, row, maskRow + row) || dots;
   }
   for (; row < rows; row++) dots = oneGreyRow(input + <usize>(row * stride), color, row, maskRow + row) || dots;
+  return dots ? black : 0;
+}
+
+/** As `colorRows`, ordered. */
+export function orderedColorRows(rows: i32, maskRow: i32): i32 {
+  let planes = 0;
+  for (let row = 0; row < rows; row++) planes |= orderedColorRow(row, maskRow + row);
+  return planes;
+}
+
+/** As `blackRows`, ordered. */
+export function orderedBlackRows(rows: i32, maskRow: i32, color: bool): i32 {
+  const stride = color ? inputStride : widthPx;
+  let dots = false;
+  for (let row = 0; row < rows; row++) {
+    dots = orderedBlackRow(input + <usize>(row * stride), color, row, maskRow + row) || dots;
+  }
   return dots ? black : 0;
 }

@@ -1,7 +1,6 @@
 /** The thread behind threaded-dots.ts: the kernel, and the page at work. */
 import { workerData } from "node:worker_threads";
 import type { BandKind, Colorant, Halftoner } from "../pixels/halftoner.ts";
-import { halftonersOf, type MakeHalftoner } from "../pixels/halftoners.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
 import { Kernel } from "../pixels/kernel.ts";
 import type { DotPage } from "../ports/dot-maker.ts";
@@ -29,15 +28,15 @@ export type DotQuestion =
 export type DotAnswer = readonly Colorant[];
 
 const { wasm } = workerData as DotThreadData;
-let makeHalftoner: MakeHalftoner | undefined;
+let kernel: Kernel | undefined;
 let halftoner: Halftoner | undefined;
 
 answerQuestions((question: DotQuestion): { answer: DotAnswer } => {
   if (question.kind === "page") {
     const { halftone, widthPx, inks } = question.page;
     halftoner = undefined;
-    if (question.table) makeHalftoner = halftonersOf(new Kernel(wasm, question.table));
-    halftoner = makeHalftoner?.(halftone, widthPx, inks);
+    if (question.table) kernel = new Kernel(wasm, question.table);
+    halftoner = kernel?.halftoner(halftone, widthPx, inks);
     return { answer: [] };
   }
   if (!halftoner) throw new Error("no page has been begun");

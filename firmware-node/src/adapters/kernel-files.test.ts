@@ -27,7 +27,7 @@ test("with a profile a deep blue is laid in the profile's inks, within the limit
   const side = 64;
   const pixels = Uint8Array.from({ length: side * side * 3 }, (_, i) => [10, 20, 120][i % 3]!);
   let dots = 0;
-  for (const { bits } of kernel.halftoner(side, "cmyk").band("color", pixels, side)) {
+  for (const { bits } of kernel.halftoner("shiau-fan", side, "cmyk").band("color", pixels, side)) {
     for (const byte of bits) for (let bit = 0; bit < 8; bit++) dots += (byte >> bit) & 1;
   }
   expect(dots / side / side).toBeGreaterThan(1.3);

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { makeHalftoner } from "../pixels/halftoner.ts";
+import { idealInks } from "../pixels/ink-table.ts";
+import { referenceHalftoner } from "../pixels/reference.ts";
 import type { PageStart } from "../ports/engine-driver.ts";
 import { readPlane } from "../testing/png.ts";
 import { PngSink } from "./png-sink.ts";
@@ -49,7 +50,7 @@ async function openSink() {
 /** Prints a page of one colour in bands of `rowsPx`. Resolves to the planes as they were written, as hexadecimal. */
 async function printFlat(sink: PngSink, start: PageStart, [r, g, b]: readonly number[], rowsPx = 32) {
   const { widthPx, heightPx } = start;
-  const halftoner = makeHalftoner("floyd-steinberg", widthPx, "cmyk");
+  const halftoner = referenceHalftoner("shiau-fan", idealInks(), widthPx, "cmyk");
   const written = new Map<string, string>(start.colorants.map((colorant) => [colorant, ""]));
   const rgb = Uint8Array.from({ length: widthPx * rowsPx * 3 }, (_, i) => [r, g, b][i % 3]!);
   await sink.startPage(start, signal);

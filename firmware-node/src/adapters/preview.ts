@@ -1,4 +1,4 @@
-/** What the dots look like from afar: averaged in linear light, as the ideal engine of pixels/coverage.ts has them. */
+/** What the dots look like from afar: averaged in linear light, as the ideal engine of pixels/ink-table.ts has them. */
 import type { PlanarBand } from "../ports/engine-driver.ts";
 
 /** Dots averaged into one pixel, across and along: the power of two that brings the preview nearest to 150 dpi. */

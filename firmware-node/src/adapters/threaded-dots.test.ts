@@ -41,7 +41,7 @@ test("the dots are those of the kernel on one thread, however the page is cut in
       fc.array(strip, { minLength: 1, maxLength: 8 }),
       async (widthPx, inks, strips) => {
         await dots.startPage(pageOf(widthPx, { inks }));
-        const halftoner = kernel.halftoner(widthPx, inks);
+        const halftoner = kernel.halftoner("shiau-fan", widthPx, inks);
         for (const [seed, { kind, rowsPx }] of strips.entries()) {
           const pixels = pixelsFor(kind, widthPx * rowsPx, seed);
           using made = await dots.rows(kind, pixels, rowsPx, never);

@@ -13,7 +13,7 @@ import {
 } from "@platen/proto";
 import type { InkChoice } from "../color/ink-choice.ts";
 import type { EngineCapabilities } from "../ports/engine-driver.ts";
-import type { HalftoneName } from "../pixels/halftoners.ts";
+import type { HalftoneName } from "../pixels/screen.ts";
 import { planSheets, type SheetPlan } from "./sheets.ts";
 
 /** Largest metafile, bytes: about 50,000 pages. */
@@ -37,7 +37,7 @@ export interface PrintPlan {
   readonly inks: InkChoice;
 }
 
-/** Halftones by print-quality. A draft's regular patterns compress well on the way to the engine. */
+/** Halftones by print-quality. A draft's patterns compress well on the way to the engine. */
 const halftoneOfQuality: ReadonlyMap<PrintQuality, HalftoneName> = new Map([
   [PrintQuality.UNSPECIFIED, "shiau-fan"],
   [PrintQuality.DRAFT, "ordered"],

@@ -32,6 +32,6 @@ test("on arm64 the kernel lays the same dots, to the bit", { timeout: 180_000 },
     call(process.execPath, [script]),
     call(emulator, ["-L", libraries, node, script]),
   ]);
-  expect(here.stdout.trim().split("\n").length).toBe(40);
+  expect(here.stdout.trim().split("\n").length).toBe(80);
   expect(there.stdout).toBe(here.stdout);
 });

@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { compileKernel } from "../../kernel/tools/build.ts";
 import { blueNoiseSource } from "../../kernel/tools/make-mask.ts";
 import { arbitraryPage, asOneBand, dotsOfBands, type TestPage } from "../testing/dot-pages.ts";
-import { makeDiffused } from "./diffused.ts";
 import { full, idealInks, type InkTable } from "./ink-table.ts";
 import { Kernel } from "./kernel.ts";
-import type { Inks } from "./screen.ts";
+import { referenceHalftoner } from "./reference.ts";
+import type { HalftoneName, Inks } from "./screen.ts";
 
 const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
 const wasm = new Uint8Array(readFileSync(wasmFile));
@@ -24,15 +24,20 @@ function scrambledInks(): InkTable {
   return { ...ideal, cube: ideal.cube.map(next), black: ideal.black.map(next) };
 }
 
-const sameAsReference = (made: Kernel, table: InkTable, page: TestPage, inks: Inks): void => {
-  const expected = dotsOfBands(makeDiffused(table, page.width, inks), page.bands);
-  expect(dotsOfBands(made.halftoner(page.width, inks), page.bands)).toEqual(expected);
-};
+describe.each<[HalftoneName, Inks]>([
+  ["shiau-fan", "cmyk"],
+  ["shiau-fan", "k"],
+  ["ordered", "cmyk"],
+  ["ordered", "k"],
+])("the kernel, %s, %s,", (halftone, inks) => {
+  const sameAsReference = (made: Kernel, table: InkTable, page: TestPage): void => {
+    const expected = dotsOfBands(referenceHalftoner(halftone, table, page.width, inks), page.bands);
+    expect(dotsOfBands(made.halftoner(halftone, page.width, inks), page.bands)).toEqual(expected);
+  };
 
-describe.each<Inks>(["cmyk", "k"])("the kernel, %s,", (inks) => {
   test("lays the reference's dots on any page, band by band", () => {
     fc.assert(
-      fc.property(arbitraryPage, (page) => sameAsReference(kernel, ideal, page, inks)),
+      fc.property(arbitraryPage, (page) => sameAsReference(kernel, ideal, page)),
       { numRuns: 200, seed: 1 },
     );
   });
@@ -41,7 +46,7 @@ describe.each<Inks>(["cmyk", "k"])("the kernel, %s,", (inks) => {
     const table = scrambledInks();
     const scrambled = new Kernel(wasm, table);
     fc.assert(
-      fc.property(arbitraryPage, (page) => sameAsReference(scrambled, table, page, inks)),
+      fc.property(arbitraryPage, (page) => sameAsReference(scrambled, table, page)),
       { numRuns: 60, seed: 2 },
     );
   });
@@ -50,7 +55,7 @@ describe.each<Inks>(["cmyk", "k"])("the kernel, %s,", (inks) => {
     const table: InkTable = { ...scrambledInks(), neutrals: "cube" };
     const photos = new Kernel(wasm, table);
     fc.assert(
-      fc.property(arbitraryPage, (page) => sameAsReference(photos, table, page, inks)),
+      fc.property(arbitraryPage, (page) => sameAsReference(photos, table, page)),
       { numRuns: 60, seed: 5 },
     );
   });
@@ -66,9 +71,9 @@ describe.each<Inks>(["cmyk", "k"])("the kernel, %s,", (inks) => {
           cut.push({ kind: "color" as const, pixels, rows });
           y += rows;
         }
-        const expected = planesOf(page.width, [whole], inks);
-        expect(planesOf(page.width, cut, inks)).toEqual(expected);
-        expect(planesOf(page.width, page.bands, inks)).toEqual(expected);
+        const expected = planesOf(halftone, page.width, [whole], inks);
+        expect(planesOf(halftone, page.width, cut, inks)).toEqual(expected);
+        expect(planesOf(halftone, page.width, page.bands, inks)).toEqual(expected);
       }),
       { numRuns: 120, seed: 3 },
     );
@@ -82,13 +87,18 @@ describe.each<Inks>(["cmyk", "k"])("the kernel, %s,", (inks) => {
   ])("lays the reference's dots on a wide page of %s", (_, value) => {
     const width = 4961;
     const pixels = Uint8Array.from({ length: width * 13 * 3 }, (_, i) => value(i));
-    sameAsReference(kernel, ideal, { width, bands: [{ kind: "color", pixels, rows: 13 }] }, inks);
+    sameAsReference(kernel, ideal, { width, bands: [{ kind: "color", pixels, rows: 13 }] });
   });
 });
 
 /** All planes of a page, each as the rows of all bands. */
-function planesOf(width: number, bands: TestPage["bands"], inks: Inks): Record<string, string> {
-  const halftoner = kernel.halftoner(width, inks);
+function planesOf(
+  halftone: HalftoneName,
+  width: number,
+  bands: TestPage["bands"],
+  inks: Inks,
+): Record<string, string> {
+  const halftoner = kernel.halftoner(halftone, width, inks);
   const planes: Record<string, string> = { cyan: "", magenta: "", yellow: "", black: "" };
   for (const { kind, pixels, rows } of bands) {
     const laid = halftoner.band(kind, pixels, rows);
@@ -101,7 +111,7 @@ function planesOf(width: number, bands: TestPage["bands"], inks: Inks): Record<s
 }
 
 test("a band with too few pixels is refused", () => {
-  const halftoner = kernel.halftoner(10, "cmyk");
+  const halftoner = kernel.halftoner("shiau-fan", 10, "cmyk");
   expect(() => halftoner.band("color", new Uint8Array(10 * 3 * 4 - 1), 4)).toThrow(RangeError);
 });
 
@@ -109,10 +119,10 @@ test("halftoners of one kernel do not disturb each other", () => {
   const page = (value: number) => [
     { kind: "grey" as const, pixels: new Uint8Array(64 * 3).fill(value), rows: 3 },
   ];
-  const alone = dotsOfBands(kernel.halftoner(64, "k"), [...page(90), ...page(90)]);
-  const first = kernel.halftoner(64, "k");
+  const alone = dotsOfBands(kernel.halftoner("shiau-fan", 64, "k"), [...page(90), ...page(90)]);
+  const first = kernel.halftoner("shiau-fan", 64, "k");
   const begun = dotsOfBands(first, page(90));
-  dotsOfBands(kernel.halftoner(64, "k"), page(10));
+  dotsOfBands(kernel.halftoner("shiau-fan", 64, "k"), page(10));
   expect([...begun, ...dotsOfBands(first, page(90))]).toEqual(alone);
 });
 

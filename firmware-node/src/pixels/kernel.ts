@@ -1,11 +1,9 @@
-/**
- * The halftoner of ink tables and Shiau–Fan diffusion as WebAssembly with SIMD, sources in kernel/assembly: dot for dot what
- * diffused.ts says, many times faster.
- */
+/** Ink tables and halftones as WebAssembly with SIMD, sources in kernel/assembly: dot for dot what reference.ts says, many times faster. */
 import { maskSide } from "./blue-noise.ts";
 import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
 import { blackOfGrey, ditherOf, type InkTable, noInk } from "./ink-table.ts";
-import type { Inks } from "./screen.ts";
+import { orderedThresholds } from "./ordered.ts";
+import type { HalftoneName, Inks } from "./screen.ts";
 import { planeRules } from "./shiau-fan.ts";
 
 /** What kernel.wasm exports; addresses are of its memory. */
@@ -13,9 +11,11 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   open(width: number, rowsMax: number, neutralsAreBlack: boolean): void;
   clearErrors(): void;
-  /** Both give the planes that have dots, one bit each in the order of `colorants`. */
+  /** All give the planes that have dots, one bit each in the order of `colorants`. */
   colorRows(rows: number, maskRow: number): number;
   blackRows(rows: number, maskRow: number, color: boolean): number;
+  orderedColorRows(rows: number, maskRow: number): number;
+  orderedBlackRows(rows: number, maskRow: number, color: boolean): number;
   readonly widthPx: WebAssembly.Global;
   readonly inks: WebAssembly.Global;
   readonly blacks: WebAssembly.Global;
@@ -38,21 +38,24 @@ const sliceRows = 16;
 const colorants: readonly Colorant[] = ["cyan", "magenta", "yellow", "black"];
 const black = 3;
 
+/** Thresholds of four planes, place by place. */
+const sideBySide = (planes: readonly Int16Array[]): Int16Array =>
+  Int16Array.from({ length: planes[0]!.length * 4 }, (_, i) => planes[i & 3]![i >> 2]!);
+
+/** In place of `thresholds` of `tablesOf`. */
+const draftThresholds = sideBySide(orderedThresholds);
+
 /** The tables as the kernel reads them: kernel/assembly/layout.ts says how, by the same names. */
 export function tablesOf(table: InkTable) {
   const greyBlack = blackOfGrey(table);
   const greys = new Int16Array(greyBlack.length * 4).fill(noInk);
   for (const [value, k] of greyBlack.entries()) greys[value * 4 + black] = k;
-  const thresholds = new Int16Array(planeRules[0]!.thresholds.length * 4);
-  for (const [plane, rule] of planeRules.entries()) {
-    for (let i = 0; i < rule.thresholds.length; i++) thresholds[i * 4 + plane] = rule.thresholds[i]!;
-  }
   const biases = planeRules.map(({ bias }) => bias);
   return {
     inks: Int16Array.from([...table.cube, ...greys]),
     blacks: Int16Array.from([...table.black, ...greyBlack]),
     lights: new Int16Array(Uint32Array.from(table.light.flatMap((parts) => [...parts])).buffer),
-    thresholds,
+    thresholds: sideBySide(planeRules.map((rule) => rule.thresholds)),
     dithers: Int16Array.from({ length: maskSide * maskSide * 2 }, (_, i) =>
       ditherOf((i >> 1) % maskSide, Math.floor(i / 2 / maskSide)),
     ),
@@ -85,19 +88,23 @@ export class Kernel {
   }
 
   /** A halftoner for a page `width` pixels wide; it holds 0.6 MB, 80 bytes a pixel of the width, and a band's planes. */
-  halftoner(width: number, inks: Inks): Halftoner {
+  halftoner(halftone: HalftoneName, width: number, inks: Inks): Halftoner {
     const instance = new WebAssembly.Instance(this.#module);
     const exports = instance.exports as unknown as Exports;
     exports.open(width, sliceRows, this.#neutrals === "black");
     const memory = new Int16Array(exports.memory.buffer);
     for (const [name, values] of this.#tables) memory.set(values, exports[name].value / 2);
-    return new KernelHalftoner(exports, width, inks, inks === "cmyk" && this.#neutrals === "cube");
+    const ordered = halftone === "ordered";
+    if (ordered) memory.set(draftThresholds, exports.thresholds.value / 2);
+    return new KernelHalftoner(exports, ordered, width, inks, inks === "cmyk" && this.#neutrals === "cube");
   }
 }
 
 class KernelHalftoner implements Halftoner {
   readonly strideBytes: number;
   readonly #exports: Exports;
+  readonly #colorRows: Exports["colorRows"];
+  readonly #blackRows: Exports["blackRows"];
   readonly #width: number;
   readonly #paddedWidth: number;
   readonly #inks: Inks;
@@ -111,8 +118,10 @@ class KernelHalftoner implements Halftoner {
   /** Row of the page that comes next. */
   #y = 0;
 
-  constructor(exports: Exports, width: number, inks: Inks, greyAsColor: boolean) {
+  constructor(exports: Exports, ordered: boolean, width: number, inks: Inks, greyAsColor: boolean) {
     this.#exports = exports;
+    this.#colorRows = ordered ? exports.orderedColorRows : exports.colorRows;
+    this.#blackRows = ordered ? exports.orderedBlackRows : exports.blackRows;
     this.#width = width;
     this.#inks = inks;
     this.#greyAsColor = greyAsColor;
@@ -147,8 +156,8 @@ class KernelHalftoner implements Halftoner {
       if (spread) this.#takeIn(colorOfGrey(slice), count, 3);
       else this.#takeIn(slice, count, bytesPerPixel);
       withDots |= colored
-        ? this.#exports.colorRows(count, this.#y)
-        : this.#exports.blackRows(count, this.#y, kind === "color");
+        ? this.#colorRows(count, this.#y)
+        : this.#blackRows(count, this.#y, kind === "color");
       for (const plane of laid) this.#takeOut(plane, planes[plane]!, first, count);
       this.#y += count;
     }

@@ -1,65 +1,60 @@
 /**
- * Ordered dither after B. E. Bayer, "An optimum method for two-level rendition of continuous-tone pictures" (1973), 16 × 16:
- * quick, nothing carried, repeating patterns that compress well. For drafts.
+ * Ordered dither for drafts: a pixel has a dot where its coverage lies above its threshold. Nothing is carried from pixel to
+ * pixel. `noInk` lies below every threshold and `solid` above.
  *
- * A pixel with threshold t has a black dot when t lies below its coverage of black K, and a dot of cyan when t lies from K up
- * to K + (1 − K) C′: colour fills what black leaves free, and never lies under it.
+ * Thresholds are lattices: of plane p with the vector (a, b), ⌊·⌋ of
+ *
+ *     (a x + b y) mod 128  +  (c x + d y) mod 128 ∕ 128          in 1∕128
+ *
+ * where (c, d) is another plane's vector, which tells apart what the first term calls equal. (a, b) ∕ 128 lies near the numbers
+ * 1∕ρ, 1∕ρ² with ρ³ = ρ + 1, whose multiples fill a square most evenly (M. Roberts, "The unreasonable effectiveness of
+ * quasirandom sequences"), turned and mirrored from plane to plane: each coverage has fine hatching, and patterns that come again
+ * and again, which compress to half of what error diffusion needs on the way to the engine.
+ *
+ * As far as a d − b c is odd, each two thresholds of two planes meet equally often: dots fall on each other as often as
+ * chance would have it, which is what ink tables count on. (Of cyan and yellow it is twice an odd number: theirs meet where
+ * both are even or both are odd.) Bayer's matrices cannot do that. In any places they lie on each other, or beside each other.
  */
-import { type CoverageRows, one, oneBits } from "./coverage.ts";
-import type { Screen } from "./screen.ts";
+import { maskSide } from "./blue-noise.ts";
+import { full } from "./ink-table.ts";
+import type { PlaneScreen } from "./screen.ts";
 
-const side = 16;
+/** Cyan, magenta, yellow, black. Each and the next one, as also the last and the first, have an odd determinant. */
+const vectors = [
+  [73, 97],
+  [72, 97],
+  [97, 55],
+  [97, 72],
+] as const;
 
-/** Bits of x ⊕ y and of y, interleaved from the lowest up into the highest: each position of the matrix once, 0 to 255. */
-function rank(x: number, y: number): number {
-  let value = 0;
-  for (let bit = 0; bit < 4; bit++) value = (value << 2) | ((((x ^ y) >> bit) & 1) << 1) | ((y >> bit) & 1);
-  return value;
-}
+const alongLattice = ([a, b]: readonly [number, number], x: number, y: number): number =>
+  (a * x + b * y) % maskSide;
 
-/** Thresholds in the middle of 256 equal steps of coverage. */
-const thresholds = Int16Array.from({ length: side * side }, (_, i) => {
-  const step = one / (side * side);
-  return rank(i % side, Math.floor(i / side)) * step + step / 2;
+/** Of cyan, magenta, yellow, black: `maskSide`² thresholds, row by row, each of 0 to `full` − 1 twice. */
+export const orderedThresholds: readonly Int16Array[] = vectors.map((coarse, plane) => {
+  const fine = vectors[(plane + 1) % vectors.length]!;
+  return Int16Array.from({ length: maskSide * maskSide }, (_, i) => {
+    const x = i % maskSide;
+    const y = Math.floor(i / maskSide);
+    const step = alongLattice(coarse, x, y) * maskSide + alongLattice(fine, x, y);
+    return Math.floor((step * full) / (maskSide * maskSide));
+  });
 });
 
-export function orderedDither(width: number): Screen {
+/** One plane of a page; `plane` is an index of `orderedThresholds`. */
+export function orderedDither(width: number, plane: number): PlaneScreen {
+  const thresholds = orderedThresholds[plane]!;
   let y = 0;
-
-  const blackDots = (coverage: Int16Array, plane: Uint8Array, offset: number): void => {
-    const line = (y % side) * side;
-    for (let x = 0; x < width; x++) {
-      if (thresholds[line | (x & 15)]! < coverage[x]!) plane[offset + (x >> 3)]! |= 128 >> (x & 7);
-    }
-  };
-
-  const colorDots = (k: Int16Array, coverage: Int16Array, plane: Uint8Array, offset: number): void => {
-    const line = (y % side) * side;
-    for (let x = 0; x < width; x++) {
-      const share = coverage[x]!;
-      // Neither a pixel without colour nor one that is all black has room for a dot.
-      if (share <= 0) continue;
-      const threshold = thresholds[line | (x & 15)]!;
-      const hidden = k[x]!;
-      if (threshold >= hidden && threshold < hidden + (((one - hidden) * share) >> oneBits)) {
-        plane[offset + (x >> 3)]! |= 128 >> (x & 7);
-      }
-    }
-  };
-
   return {
-    row(coverage: CoverageRows, planes: readonly Uint8Array[], offset: number) {
-      blackDots(coverage[0]!, planes[0]!, offset);
-      for (let i = 1; i < coverage.length; i++) {
-        colorDots(coverage[0]!, coverage[i]!, planes[i]!, offset);
+    row(coverage, first, step, bits, offset) {
+      const line = (y++ % maskSide) * maskSide;
+      for (let x = 0; x < width; x++) {
+        if (coverage[first + x * step]! > thresholds[line + (x % maskSide)]!) {
+          bits[offset + (x >> 3)]! |= 128 >> (x & 7);
+        }
       }
-      y++;
     },
-    blackRow(coverage: Int16Array, plane: Uint8Array, offset: number) {
-      blackDots(coverage, plane, offset);
-      y++;
-    },
-    blankRows(rows: number) {
+    skip(rows) {
       y += rows;
     },
   };

@@ -1,18 +1,15 @@
-/** What a halftoning algorithm is to the kernel around it. */
-import type { CoverageRows } from "./coverage.ts";
+/** What a halftoning algorithm is. */
 
 /** Inks of a page: black alone, or cyan, magenta, yellow and black. */
 export type Inks = "k" | "cmyk";
 
-/**
- * An algorithm at work on one page: coverage in, dots out, row by row from the top. `planes` and `coverage` are in the order
- * black, cyan, magenta, yellow; a row of black alone has no colour in any pixel, a blank row no ink at all.
- */
-export interface Screen {
-  /** Sets bits of the row that begins at `offset` in each plane; the bytes there are 0 before. */
-  row(coverage: CoverageRows, planes: readonly Uint8Array[], offset: number): void;
-  /** The same as `row` with `noInk` in all pixels of cyan, magenta and yellow. */
-  blackRow(black: Int16Array, plane: Uint8Array, offset: number): void;
+/** Halftones by name: error diffusion (shiau-fan.ts), the best to look at, and ordered dither (ordered.ts), for drafts. */
+export type HalftoneName = "shiau-fan" | "ordered";
+
+/** An algorithm at work on one plane of a page: coverage in, dots out, row by row from the top. */
+export interface PlaneScreen {
+  /** One row: `coverage` of pixel x at `first + x × step`; sets bits of `plane` from byte `offset` on, which are 0 before. */
+  row(coverage: Int16Array, first: number, step: number, plane: Uint8Array, offset: number): void;
   /** The same as so many rows of `noInk`. */
-  blankRows(rows: number): void;
+  skip(rows: number): void;
 }

@@ -32,6 +32,7 @@
  */
 import { maskSide, maskValues } from "./blue-noise.ts";
 import { full, noInk, solid } from "./ink-table.ts";
+import type { PlaneScreen } from "./screen.ts";
 
 export interface PlaneRule {
   readonly strength: number;
@@ -65,15 +66,8 @@ export const planeRules = [
   { strength: 0.3, bias: 15_000, maskX: 97, maskY: 61 },
 ].map((rule: PlaneRule) => ({ bias: rule.bias, thresholds: thresholdsOf(rule) }));
 
-export interface PlaneDiffusion {
-  /** One row: `coverage` of pixel x at `x × step`; sets bits of `plane` from byte `offset` on, which are 0 before. */
-  row(coverage: Int16Array, first: number, step: number, plane: Uint8Array, offset: number): void;
-  /** The same as so many rows of `noInk`. */
-  skip(rows: number): void;
-}
-
 /** One plane of a page; `plane` is an index of `planeRules`. */
-export function diffusion(width: number, plane: number): PlaneDiffusion {
+export function diffusion(width: number, plane: number): PlaneScreen {
   const { thresholds, bias } = planeRules[plane]!;
   /** Error that has come to pixel x of this row at `above[x + 3]`; entries before 3 lie beyond the page. */
   let above = new Int16Array(width + 3);

@@ -1,8 +1,7 @@
 /** S1408, S1409: pixels to dots, beside whatever else the controller does. */
 import type { BandKind } from "../pixels/halftoner.ts";
-import type { HalftoneName } from "../pixels/halftoners.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
-import type { Inks } from "../pixels/screen.ts";
+import type { HalftoneName, Inks } from "../pixels/screen.ts";
 import type { Plane } from "./engine-driver.ts";
 
 export interface DotPage {

@@ -1,9 +1,8 @@
 /** What should lie on a sheet, and what does. */
 import type { StackedSheet } from "@platen/hw";
-import { makeDiffused } from "../pixels/diffused.ts";
-import { makeHalftoner } from "../pixels/halftoner.ts";
-import type { HalftoneName } from "../pixels/halftoners.ts";
 import { idealInks, type InkTable } from "../pixels/ink-table.ts";
+import { referenceHalftoner } from "../pixels/reference.ts";
+import type { HalftoneName } from "../pixels/screen.ts";
 import type { TestPage } from "./pages.ts";
 
 /** Planes by colorant, hexadecimal. */
@@ -18,10 +17,7 @@ export function dotsOfPage(
   halftone: HalftoneName = "shiau-fan",
   table: InkTable = idealInks(),
 ): Dots {
-  const halftoner =
-    halftone === "shiau-fan"
-      ? makeDiffused(table, page.widthPx, inks)
-      : makeHalftoner(halftone, page.widthPx, inks);
+  const halftoner = referenceHalftoner(halftone, table, page.widthPx, inks);
   const blank = hex(new Uint8Array(halftoner.strideBytes * page.heightPx));
   const planes = halftoner.band("color", page.rgb, page.heightPx);
   const colorants = inks === "k" ? ["black"] : ["cyan", "magenta", "yellow", "black"];

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import type { BandKind } from "../pixels/halftoner.ts";
 import { idealInks } from "../pixels/ink-table.ts";
 import { Kernel } from "../pixels/kernel.ts";
-import type { Inks } from "../pixels/screen.ts";
+import type { HalftoneName, Inks } from "../pixels/screen.ts";
 
 const wasm = new Uint8Array(readFileSync(new URL("../../kernel/kernel.wasm", import.meta.url)));
 const table = idealInks();
@@ -24,13 +24,14 @@ const pages: Readonly<Record<string, (x: number, y: number, channel: number) => 
 /** A digest of the dots of a page in bands of 13 rows: groups of eight, of four, and single rows. */
 function digest(
   made: Kernel,
+  halftone: HalftoneName,
   value: (x: number, y: number, channel: number) => number,
   inks: Inks,
   kind: BandKind,
 ) {
   const [width, height, rows] = [603, 26, 13];
   const channels = kind === "grey" ? 1 : 3;
-  const halftoner = made.halftoner(width, inks);
+  const halftoner = made.halftoner(halftone, width, inks);
   const hash = createHash("sha256");
   for (let top = 0; top < height; top += rows) {
     const pixels = Uint8Array.from({ length: width * rows * channels }, (_, i) => {
@@ -47,7 +48,8 @@ for (const neutrals of ["black", "cube"] as const) {
   for (const [name, value] of Object.entries(pages)) {
     for (const inks of ["cmyk", "k"] as const) {
       for (const kind of ["color", "grey"] as const) {
-        console.log(name, neutrals, inks, kind, digest(made, value, inks, kind));
+        for (const halftone of ["shiau-fan", "ordered"] as const)
+          console.log(name, neutrals, inks, kind, halftone, digest(made, halftone, value, inks, kind));
       }
     }
   }

@@ -5,7 +5,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { BandContent, BandEncoding, BandSchema, PlatenError } from "@platen/proto";
-import { makeDiffused } from "../pixels/diffused.ts";
+import { referenceHalftoner } from "../pixels/reference.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
 import type { BandDecoder } from "../ports/band-decoder.ts";
 import type { DotMaker } from "../ports/dot-maker.ts";
@@ -51,7 +51,11 @@ export async function renderPattern(
   if (!Buffer.from(pixels).equals(patternPixels())) throw wrong("decoded");
   const inks = "cmyk";
   await dotMaker.startPage({ widthPx, halftone: "shiau-fan", inks, table });
-  const expected = makeDiffused(table, widthPx, inks).band("color", patternPixels(), rowsPx);
+  const expected = referenceHalftoner("shiau-fan", table, widthPx, inks).band(
+    "color",
+    patternPixels(),
+    rowsPx,
+  );
   using dots = await dotMaker.rows("color", pixels, rowsPx, signal);
   const same =
     dots.planes.length === expected.length &&

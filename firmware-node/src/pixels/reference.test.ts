@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { dotsOf, flatBand } from "../testing/dot-pages.ts";
 import { maskSide, maskValues } from "./blue-noise.ts";
-import { coverageRows, makeDiffused } from "./diffused.ts";
+import { coverageRows, referenceHalftoner } from "./reference.ts";
 import {
   blackOfGrey,
   ditherOf,
@@ -216,7 +216,7 @@ test("colours come back in linear light, averaged over a patch", () => {
   ]) {
     const band = flatBand(side, side, color);
     const [c, m, y, k] = (["cyan", "magenta", "yellow", "black"] as const).map((colorant) =>
-      dotsOf(makeDiffused(table, side, "cmyk"), side, band, colorant),
+      dotsOf(referenceHalftoner("shiau-fan", table, side, "cmyk"), side, band, colorant),
     );
     for (const [channel, ink] of [c!, m!, y!].entries()) {
       const light = mean(ink.map((dot, i) => (dot | k![i]! ? 0 : 1)));
@@ -240,7 +240,7 @@ test("text with soft edges has no dot on the paper around it and no hole in it",
       }
     }
   }
-  const dots = dotsOf(makeDiffused(table, width, "cmyk"), width, band, "black");
+  const dots = dotsOf(referenceHalftoner("shiau-fan", table, width, "cmyk"), width, band, "black");
   expect(mean(dots)).toBeGreaterThan(0.1);
   for (const [i, dot] of dots.entries()) {
     const value = band.pixels[i * 3];

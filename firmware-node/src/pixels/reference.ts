@@ -1,10 +1,11 @@
 /**
- * The halftoner of ink tables and Shiau–Fan diffusion, plain: the definition of correct for the WebAssembly kernel (kernel.ts),
- * which gives the same bits a great deal faster.
+ * Ink tables and halftones put together, plain: the definition of correct for the WebAssembly kernel (kernel.ts), which gives the
+ * same bits a great deal faster.
  */
 import type { BandKind, Colorant, DotPlane, Halftoner } from "./halftoner.ts";
 import { blackOfGrey, ditherOf, type InkTable, lightOf, noInk, pointOf } from "./ink-table.ts";
-import type { Inks } from "./screen.ts";
+import { orderedDither } from "./ordered.ts";
+import type { HalftoneName, Inks, PlaneScreen } from "./screen.ts";
 import { diffusion } from "./shiau-fan.ts";
 
 /** Pixels in a cell: see ink-table.ts. */
@@ -60,11 +61,21 @@ export function coverageRows(table: InkTable, width: number, inks: Inks) {
   return { grey, color };
 }
 
+const screens: Readonly<Record<HalftoneName, (width: number, plane: number) => PlaneScreen>> = {
+  "shiau-fan": diffusion,
+  ordered: orderedDither,
+};
+
 /** A halftoner for a page `width` pixels wide. */
-export function makeDiffused(table: InkTable, width: number, inks: Inks): Halftoner {
+export function referenceHalftoner(
+  halftone: HalftoneName,
+  table: InkTable,
+  width: number,
+  inks: Inks,
+): Halftoner {
   const strideBytes = Math.ceil(width / 8);
   const planes = inks === "k" ? [black] : [0, 1, 2, black];
-  const diffusions = planes.map((plane) => diffusion(width, plane));
+  const screensOfPlanes = planes.map((plane) => screens[halftone](width, plane));
   const coverage = coverageRows(table, width, inks);
   const row = new Int16Array(width * 4);
   let pageY = 0;
@@ -73,7 +84,7 @@ export function makeDiffused(table: InkTable, width: number, inks: Inks): Halfto
     strideBytes,
     band(kind: BandKind, pixels: Uint8Array, rows: number): readonly DotPlane[] {
       if (kind === "blank") {
-        for (const plane of diffusions) plane.skip(rows);
+        for (const screen of screensOfPlanes) screen.skip(rows);
         pageY += rows;
         return [];
       }
@@ -85,7 +96,7 @@ export function makeDiffused(table: InkTable, width: number, inks: Inks): Halfto
         if (kind === "grey") coverage.grey(pixels, y * width, row, pageY);
         else coverage.color(pixels, y * width * 3, row, pageY);
         for (const [i, plane] of planes.entries()) {
-          diffusions[i]!.row(row, plane, 4, dots[i]!.bits, y * strideBytes);
+          screensOfPlanes[i]!.row(row, plane, 4, dots[i]!.bits, y * strideBytes);
         }
       }
       return dots.filter(({ bits }) => bits.some((byte) => byte !== 0));

@@ -26,7 +26,11 @@ export interface Validity {
 }
 
 /** An authority that keeps its files in `dir`. */
-export async function makeAuthority(dir: string, commonName: string, validity?: Validity): Promise<Authority> {
+export async function makeAuthority(
+  dir: string,
+  commonName: string,
+  validity?: Validity,
+): Promise<Authority> {
   const all = {
     ...options,
     ...(validity && { notBeforeDate: validity.from, notAfterDate: validity.until }),

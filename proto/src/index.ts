@@ -213,6 +213,7 @@ export { maxMessageBytes, type Service } from "./service.ts";
 export { pollKeyOf, pollKeyOfHash, updateKeyOf, updateKeyOfHash } from "./poll-key.ts";
 export { readSettingsFile } from "./settings-file.ts";
 export { decodeSizeDelimited, encodeSizeDelimited } from "./size-delimited.ts";
+export { supplyReasons } from "./supplies.ts";
 export {
   clientCredentials,
   isLoopbackHost,

@@ -15,6 +15,7 @@ import {
   pollKeyOfHash,
   type RegisteredPrinter,
   RegisteredPrinterSchema,
+  supplyReasons,
   updateKeyOfHash,
   type UpdateStatus,
 } from "@platen/proto";
@@ -169,15 +170,20 @@ export class Printers {
     const stopped = print.state === JobState.PROCESSING_STOPPED;
     const idle = isEndState(print.state);
     const before = await this.get(printerId);
+    // A printer of an earlier version says nothing of them here.
+    const markerSupplies = print.markerSupplies.length
+      ? print.markerSupplies
+      : (before?.status?.markerSupplies ?? []);
+    const stops = stopped ? print.printerStateReasons : [];
     await this.seen(
       printerId,
       create(PrinterStatusSchema, {
         state: stopped ? PrinterState.STOPPED : idle ? PrinterState.IDLE : PrinterState.PROCESSING,
-        stateReasons: stopped ? print.printerStateReasons : [],
+        stateReasons: [...new Set([...stops, ...supplyReasons(markerSupplies)])],
         message: stopped ? print.message : "",
         currentJobId: idle ? "" : (print.session?.jobId ?? ""),
         heldJobs: idle ? 0 : 1,
-        markerSupplies: before?.status?.markerSupplies ?? [],
+        markerSupplies,
         time: timestampFromMs(this.#now()),
       }),
     );

@@ -113,7 +113,17 @@ export function addPrinters(program: Command): void {
       if (options.json) {
         for (const one of printers) writeJson(process.stdout, toJson(RegisteredPrinterSchema, one) as object);
       } else {
-        const headings = ["PRINTER", "STATE", "MODE", "COLOR", "DPI", "SEEN", "SOFTWARE", "MODEL"];
+        const headings = [
+          "PRINTER",
+          "STATE",
+          "MODE",
+          "COLOR",
+          "DPI",
+          "SUPPLIES",
+          "SEEN",
+          "SOFTWARE",
+          "MODEL",
+        ];
         process.stdout.write(table(headings, printers.map(printerRow)));
       }
     }),
@@ -146,6 +156,14 @@ export function softwareText({ capabilities, update }: RegisteredPrinter): strin
   return `${version} (${targetVersion} ${step}${progress}${message ? `: ${message}` : ""})`;
 }
 
+/** What is left of each ink that the engine can tell of, by initial: `C 80 M 7 Y 100 K 42 %`. */
+function suppliesText({ status }: RegisteredPrinter): string {
+  const known = (status?.markerSupplies ?? []).filter(({ levelPercent }) => levelPercent !== undefined);
+  const initial = (colorant: string) => (colorant === "black" ? "K" : colorant.slice(0, 1).toUpperCase());
+  const levels = known.map(({ colorant, levelPercent }) => `${initial(colorant)} ${levelPercent}`);
+  return levels.length > 0 ? `${levels.join(" ")} %` : "";
+}
+
 function printerRow(printer: RegisteredPrinter): string[] {
   const { printerId, capabilities, mode, status, seenTime } = printer;
   const reasons = (status?.stateReasons ?? []).map((reason) =>
@@ -158,6 +176,7 @@ function printerRow(printer: RegisteredPrinter): string[] {
     mode === PrinterMode.PUSH ? "push" : "poll",
     capabilities?.colorSupported ? "yes" : "no",
     capabilities?.resolutionsDpi.join(",") ?? "",
+    suppliesText(printer),
     timeText(seenTime),
     softwareText(printer),
     capabilities?.makeAndModel ?? "",

@@ -137,11 +137,15 @@ export class SimulatedEngine implements EngineDriver {
     switch (event.kind) {
       case "stopped":
         this.#tell(this.#stopped(event.troubles));
+        this.#tell(this.#supplies());
         this.#callForHelp();
         break;
       case "sheet-stacked":
         break;
       case "ready":
+        this.#tell(event);
+        this.#tell(this.#supplies());
+        break;
       case "cancel-pressed":
         this.#tell(event);
         break;

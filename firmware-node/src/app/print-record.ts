@@ -20,6 +20,7 @@ type Change = Partial<
     | "errorCode"
     | "impressionsCompleted"
     | "mediaSheetsCompleted"
+    | "markerSupplies"
   >
 >;
 

@@ -16,6 +16,7 @@ import { ahead } from "./ahead.ts";
 import { sleep } from "./backoff.ts";
 import { impressions } from "./impressions.ts";
 import { type PrintPlan, readMetafile } from "./metafile.ts";
+import { markerSupplies } from "./marker-supplies.ts";
 import { fetchMetafile } from "./page-source.ts";
 import type { PrintRecord } from "./print-record.ts";
 import { type Step, strips } from "./strips.ts";
@@ -217,6 +218,7 @@ class PrintRun {
         this.#device.abort(new PrintStop("device"));
         break;
       case "supplies":
+        this.#record.update({ markerSupplies: markerSupplies(event.supplies) });
         break;
     }
   }

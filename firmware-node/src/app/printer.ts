@@ -12,8 +12,10 @@ import {
   type PrintInstruction,
   type PrintStatus,
   type SessionId,
+  supplyReasons,
 } from "@platen/proto";
 import type { EngineEvent, Supply } from "../ports/engine-driver.ts";
+import { markerSupplies } from "./marker-supplies.ts";
 import { PrintRecord } from "./print-record.ts";
 import { type RunnerDependencies, PrintStop, runPrint } from "./print-runner.ts";
 
@@ -112,13 +114,11 @@ export class Printer implements AsyncDisposable {
     const busy = this.#current ? PrinterState.PROCESSING : PrinterState.IDLE;
     return create(PrinterStatusSchema, {
       state: stopped ? PrinterState.STOPPED : busy,
-      stateReasons: [...(stopped?.reasons ?? [])],
+      stateReasons: [...new Set([...(stopped?.reasons ?? []), ...supplyReasons(this.#supplies)])],
       message: stopped?.message ?? "",
       currentJobId: this.#current?.record.session.jobId ?? "",
       heldJobs: this.#held().length,
-      markerSupplies: this.#supplies.map(({ colorant, levelPercent }) =>
-        levelPercent === undefined ? { colorant } : { colorant, levelPercent },
-      ),
+      markerSupplies: markerSupplies(this.#supplies),
       time: timestampFromMs(this.#deps.now()),
     });
   }

@@ -6,7 +6,7 @@ import { createHash, type KeyObject } from "node:crypto";
 import { type FileHandle, mkdtemp, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
+import { constants, createZstdDecompress } from "node:zlib";
 import { PlatenError } from "@platen/proto";
 import {
   type BundleHead,
@@ -23,9 +23,7 @@ import {
 } from "@platen/proto/bundle";
 import { type Disk, disk as realDisk, diskError, readFrom } from "./disk.ts";
 import { packTar, type TarSize, unpackTar } from "./tar.ts";
-
-/** A board with 512 MB unpacks with this much of history: level 19's own, 2^23 bytes. */
-const windowLog = 23;
+import { compressZstd, windowLog } from "./zstd.ts";
 
 const invalid = (what: string, cause?: unknown): PlatenError =>
   new PlatenError("update-invalid", `the bundle ${what}`, { cause });
@@ -48,13 +46,10 @@ export async function packBundle(options: PackOptions): Promise<Manifest> {
   const work = await mkdtemp(join(dirname(file), `.${basename(file)}-`));
   try {
     const size: TarSize = { files: 0, bytes: 0 };
-    const params = { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_windowLog]: windowLog };
     const compressed = join(work, "payload");
     {
       await using out = await open(compressed, "wx");
-      await pipeline(packTar(folder, size), createZstdCompress({ params }), async (parts) => {
-        for await (const part of parts) await out.writeFile(part as Uint8Array);
-      });
+      for await (const part of compressZstd(packTar(folder, size), level)) await out.writeFile(part);
     }
     await using payload = await open(compressed);
     const { size: sizeBytes } = await payload.stat();

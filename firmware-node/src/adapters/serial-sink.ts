@@ -2,17 +2,18 @@
 import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import { z } from "zod";
-import type { EngineDriver } from "../ports/engine-driver.ts";
+import type { EngineCapabilities, EngineDriver } from "../ports/engine-driver.ts";
 import { openSerialEngine } from "./serial-engine.ts";
 import { fileJournal } from "./serial-journal.ts";
+import { ThreadedPacker } from "./serial-packer.ts";
 import { type PortAddress, ReopeningPort } from "./serial-port.ts";
 
 const querySchema = z.strictObject({
   baud: z.coerce.number().int().min(1200).max(12_000_000).default(3_000_000),
   /** Hardware flow control, for ports that have the wires. */
   rtscts: z.stringbool().default(false),
-  /** How long the engine may take to answer at first, seconds. */
-  "wait-s": z.coerce.number().positive().max(3600).default(15),
+  /** An engine that has not answered by then is given up, seconds. Default: never, where that makes sense. */
+  "wait-s": z.coerce.number().positive().max(3600).optional(),
 });
 
 function addressOf(text: string): PortAddress {
@@ -25,11 +26,19 @@ function addressOf(text: string): PortAddress {
   );
 }
 
+/** Who says nothing of `wait-s` waits so long, milliseconds: for any engine that is there, or before something is assumed of it. */
+const patienceMs = { certain: 15_000, assumed: 3000 };
+
 /**
- * The engine that `/dev/ttyUSB0?baud=3000000` or `usb-VVVV-PPPP?…` names; what is stacked is remembered in `stateDir`.
- * Throws `configuration`, and `engine-offline` when no engine answers.
+ * The engine that `/dev/ttyUSB0?baud=3000000` or `usb-VVVV-PPPP?…` names; what is stacked is remembered in `stateDir`. An
+ * engine that is not there is taken for `assumed` until it is. Throws `configuration`, and `engine-offline` when no engine
+ * answers and nothing is assumed of it, or the sink says how long to wait.
  */
-export async function openSerialSink(rest: string, stateDir: string): Promise<EngineDriver> {
+export async function openSerialSink(
+  rest: string,
+  stateDir: string,
+  assumed?: EngineCapabilities,
+): Promise<EngineDriver> {
   const at = rest.indexOf("?");
   const name = at < 0 ? rest : rest.slice(0, at);
   const query = querySchema.safeParse(
@@ -41,11 +50,15 @@ export async function openSerialSink(rest: string, stateDir: string): Promise<En
   }
   const { baud: baudRateBps, rtscts, "wait-s": waitS } = query.data;
   const address = addressOf(name);
+  const waits = assumed !== undefined && waitS === undefined;
   const file = `engine-${name.replaceAll(/[^A-Za-z0-9-]+/g, "_")}.json`;
   return openSerialEngine({
     port: new ReopeningPort({ address, baudRateBps, rtscts }),
     journal: fileJournal(join(stateDir, file)),
     baudRateBps,
-    openTimeoutMs: waitS * 1000,
+    packer: new ThreadedPacker(),
+    ...(waits
+      ? { assumed, openTimeoutMs: patienceMs.assumed }
+      : { openTimeoutMs: waitS === undefined ? patienceMs.certain : waitS * 1000 }),
   });
 }

@@ -69,6 +69,8 @@ export type EngineEvent =
   | { readonly kind: "stopped"; readonly reasons: readonly PrinterStateReason[]; readonly message: string }
   /** The engine can print. */
   | { readonly kind: "ready" }
+  /** The engine was not there and is now, or is another: `capabilities` are these from now on. */
+  | { readonly kind: "capabilities"; readonly capabilities: EngineCapabilities }
   /** A sheet lies in the output tray, for good: it is never printed again. */
   | { readonly kind: "sheet-stacked"; readonly jobId: string; readonly sheetNumber: number }
   | { readonly kind: "supplies"; readonly supplies: readonly Supply[] }
@@ -94,6 +96,7 @@ export class EngineFault extends Error {
  * listeners before it settles, so that nobody who has seen it fail can take a stacked sheet for a lost one.
  */
 export interface EngineDriver extends AsyncDisposable {
+  /** The same until `capabilities` is told; what is assumed while no engine has answered. */
   readonly capabilities: EngineCapabilities;
   /** Where sheets are left, for people; empty when they are of paper. */
   outputLocation(jobId: string): string;

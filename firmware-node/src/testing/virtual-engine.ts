@@ -10,8 +10,9 @@ import {
   VirtualClock,
 } from "@platen/hw/link";
 import { ownVersions } from "@platen/hw/protocol";
-import { openSerialEngine, type SerialEngine } from "../adapters/serial-engine.ts";
+import { openSerialEngine, type SerialEngine, type SerialEngineOptions } from "../adapters/serial-engine.ts";
 import { type Journal, memoryJournal } from "../adapters/serial-journal.ts";
+import { inlinePacker } from "../adapters/serial-packer.ts";
 import type { EnginePort, PortHandlers } from "../adapters/serial-port.ts";
 
 const mechanics: Mechanics = { warmUpMs: 50, feedMs: 20, ejectMs: 20, rowsPerSecond: 20_000 };
@@ -70,7 +71,10 @@ export class VirtualEngine {
   }
 
   /** A driver. Another that was there before is cut off for ever, as if its controller had lost power. */
-  openDriver(openTimeoutMs = 60_000): Promise<SerialEngine> {
+  openDriver(
+    openTimeoutMs = 60_000,
+    rest: Partial<Pick<SerialEngineOptions, "assumed" | "packer">> = {},
+  ): Promise<SerialEngine> {
     let alive = true;
     const port: EnginePort = {
       problem: "",
@@ -94,7 +98,8 @@ export class VirtualEngine {
       },
     };
     const { clock, journal } = this;
-    return this.run(openSerialEngine({ port, clock, journal, baudRateBps, openTimeoutMs }));
+    const options = { port, clock, journal, baudRateBps, openTimeoutMs, packer: inlinePacker, ...rest };
+    return this.run(openSerialEngine(options));
   }
 
   /** Lets time go on until `work` has settled. Throws when it has not after `limitMs`, or when nothing would happen any more. */

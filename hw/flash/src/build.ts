@@ -24,6 +24,7 @@ const here = join(import.meta.dirname, "..");
 export const repository = join(here, "../..");
 const board = join(here, "board");
 const lockFile = join(board, "debian.lock");
+const epochFile = join(board, "epoch");
 
 export interface BuildOptions {
   readonly steps: Steps;
@@ -32,7 +33,6 @@ export interface BuildOptions {
   readonly cache: string;
   readonly mirror: string;
   readonly updateLock: boolean;
-  readonly epochS: number;
   /** Update channel of the bundle. */
   readonly channel: string;
   /** Files of keys; without them the machine's own sign. */
@@ -42,9 +42,23 @@ export interface BuildOptions {
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
-/** When the commit was made that is checked out, seconds since 1970: the time of all that is built from it. */
-export async function commitEpochS(signal?: AbortSignal): Promise<number> {
+/** When the commit was made that is checked out, seconds since 1970: the time of the app. */
+async function commitEpochS(signal?: AbortSignal): Promise<number> {
   return Number((await run("git", ["-C", repository, "log", "-1", "--format=%ct"], { signal })).trim());
+}
+
+/** The system's time, seconds since 1970: it stays while apps come and go, so that their commits leave the system's bytes alone. */
+export async function systemEpochS(): Promise<number> {
+  const [line = ""] = linesOf(await readFile(epochFile, "utf8"));
+  const epochMs = Date.parse(line);
+  if (!(epochMs > 0)) throw new PlatenError("configuration", `${epochFile} holds no time: ${line}`);
+  return epochMs / 1000;
+}
+
+async function moveEpochOn(): Promise<void> {
+  const comments = (await readFile(epochFile, "utf8")).split("\n").filter((line) => line.startsWith("#"));
+  const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+  await writeFile(epochFile, `${[...comments, now].join("\n")}\n`);
 }
 
 interface Base {
@@ -58,7 +72,7 @@ async function base(options: BuildOptions): Promise<Base> {
   const excluded = linesOf(await readFile(join(board, "excluded.txt"), "utf8"));
   const locked = await readFile(lockFile, "utf8").catch(() => "");
   const lock = updateLock ? undefined : parseLock(locked);
-  // Not the time of the commit: the base is the same as long as its packages are.
+  // Its own: with the same packages it is the same base, whatever is laid over it.
   const epochS = 1_700_000_000;
   const make = async (to: string) => {
     const request = { mirror, packages, excluded, lock, epochS, signal, onLine };
@@ -74,6 +88,7 @@ async function base(options: BuildOptions): Promise<Base> {
     folder = await steps.step("base", inputs(text), (to) => cp(fresh, to, { recursive: true }));
     await rm(fresh, { recursive: true, force: true });
     await writeFile(lockFile, text);
+    await moveEpochOn();
   } else folder = await steps.step("base", inputs(locked), make);
   return {
     tar: join(folder, "base.tar"),
@@ -120,8 +135,10 @@ async function parts(options: BuildOptions): Promise<Parts> {
   const runtime = await fetchRuntime(installed.root, steps, signal);
   const commit = await commitOf(signal);
 
-  const runtimeBundle = await steps.step("runtime-bundle", ["1", runtime.folder, keyId, channel], (to) =>
-    packRuntime(join(to, "bundle"), runtime, channel, signing.releaseKey),
+  const runtimeBundle = await steps.step(
+    "runtime-bundle",
+    ["2", runtime.version, runtime.integrity, keyId, channel],
+    (to) => packRuntime(join(to, "bundle"), runtime, channel, signing.releaseKey),
   );
   const app = await steps.step(
     "app",
@@ -129,7 +146,8 @@ async function parts(options: BuildOptions): Promise<Parts> {
     async (to) => {
       const npm = await buildApp(repository, installed, join(to, "app"));
       const version = await firmwareVersion();
-      const sbom = formatSbom({ name: "platen-printer", version, epochS: options.epochS, npm, debian: [] });
+      const epochS = await commitEpochS(signal);
+      const sbom = formatSbom({ name: "platen-printer", version, epochS, npm, debian: [] });
       await writeFile(join(to, "app/sbom.cdx.json"), sbom);
       await writeFile(join(to, "packages.json"), JSON.stringify(npm));
       const trusted = openKeySet(await readFile(signing.keySet));
@@ -192,7 +210,7 @@ export async function buildBundle(options: BuildOptions): Promise<string[]> {
 
 /** Builds the image, and what goes into it. Resolves to the files that came to `out`. */
 export async function buildImage(options: BuildOptions): Promise<string[]> {
-  const { steps, out, epochS, signal } = options;
+  const { steps, out, signal } = options;
   await requirePrograms([
     "mmdebstrap",
     "mksquashfs",
@@ -207,6 +225,7 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
   const all = await parts(options);
   const debian = await base(options);
   const baseTar = await hashFile(debian.tar, signal);
+  const epochS = await systemEpochS();
   const epoch = String(epochS);
   const textOf = (name: string) => readFile(join(here, name), "utf8");
 

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { PlatenError, toPlatenError } from "@platen/proto";
 import { Command, CommanderError } from "commander";
-import { buildBundle, buildImage, commitEpochS, repository } from "./build.ts";
+import { buildBundle, buildImage, repository } from "./build.ts";
 import { cardBytes } from "./card.ts";
 import { defaultMirror } from "./debian.ts";
 import { type Disk, listDisks, requireWritable } from "./devices.ts";
@@ -51,7 +51,6 @@ async function build(flags: BuildFlags, signal: AbortSignal): Promise<void> {
     cache: resolve(flags.cache),
     mirror: flags.mirror.replace(/\/+$/, ""),
     updateLock: flags.updateLock ?? false,
-    epochS: await commitEpochS(signal),
     channel: flags.channel,
     key: flags.key,
     keySet: flags.keySet,

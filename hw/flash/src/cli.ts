@@ -7,6 +7,7 @@ import { PlatenError, toPlatenError } from "@platen/proto";
 import { Command, CommanderError } from "commander";
 import { buildBundle, buildImage, repository } from "./build.ts";
 import { cardBytes } from "./card.ts";
+import { compareBuilds } from "./compare.ts";
 import { defaultMirror } from "./debian.ts";
 import { type Disk, listDisks, requireWritable } from "./devices.ts";
 import { EmulatedBoard } from "./emulate.ts";
@@ -65,6 +66,12 @@ async function build(flags: BuildFlags, signal: AbortSignal): Promise<void> {
     );
   }
   say(`done in ${seconds(performance.now() - startMs)}`);
+}
+
+async function compare(a: string, b: string, signal: AbortSignal): Promise<void> {
+  if (!(await compareBuilds(resolve(a), resolve(b), say, signal))) {
+    throw new PlatenError("internal", "the builds differ");
+  }
 }
 
 const describe = ({ path, sizeBytes, model, transport, refusals }: Disk): string => {
@@ -205,6 +212,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--bundle-only", "no image: needs no root and nothing of Debian's")
     .option("--verbose", "show what the tools say")
     .action((flags: BuildFlags) => build(flags, signal));
+  program
+    .command("compare")
+    .description("say whether two builds are the same bytes, and where they are not")
+    .argument("<a>", "folder that a build came to, or one file of it")
+    .argument("<b>", "the other")
+    .action((a: string, b: string) => compare(a, b, signal));
   program
     .command("devices")
     .description("list removable disks")

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { full } from "../../firmware-node/src/pixels/ink-table.ts";
 import { diffusion } from "../../firmware-node/src/pixels/shiau-fan.ts";
 import { floydSteinberg, ostromoukhov, shiauFan, voidAndCluster } from "./diffusions.ts";
+import { twoColors } from "./peers.ts";
 
 /** Coverage 0 to 1, side × side; plane 0 to 3 is cyan, magenta, yellow, black. Dots are 0 and 1. */
 export type Halftone = (coverage: Float64Array, side: number, plane: number) => Promise<Float64Array>;
@@ -82,6 +83,37 @@ const netpbm = program(
   (light, side) => pgm(light.map(bt709), side),
 );
 
+const graphicsMagick = program((input, output) => [
+  "sh",
+  "-c",
+  'printf "$2" > "$0.two" && gm convert "$0" -dither -map "PGM:$0.two" "$1"',
+  input,
+  output,
+  twoColors,
+]);
+
+/** A page of 600 dpi with a sample a dot, in PostScript. */
+function postScript(light: Float64Array, side: number): Buffer {
+  const samples = Buffer.from(Uint8Array.from(light, (sample) => Math.round(255 * sample)));
+  const points = (side * 72) / 600;
+  return Buffer.from(
+    `%!PS
+<< /PageSize [${points} ${points}] >> setpagedevice
+/row ${side} string def
+${points} dup scale
+${side} ${side} 8 [${side} 0 0 -${side} 0 ${side}] { currentfile row readhexstring pop } image
+${samples.toString("hex")}
+showpage
+`,
+  );
+}
+
+/** Its own screen, that of all its devices of one bit. */
+const ghostscript = program((input, output) => {
+  const options = "-q -dNOPAUSE -dBATCH -dSAFER -r600 -sDEVICE=pbmraw".split(" ");
+  return ["gs", ...options, `-sOutputFile=${output}`, input];
+}, postScript);
+
 const plain =
   (halftone: (coverage: Float64Array, side: number, plane: number) => Float64Array): Halftone =>
   async (coverage, side, plane) =>
@@ -96,6 +128,8 @@ export const halftones: ReadonlyMap<string, Halftone> = new Map([
   ["Floyd–Steinberg", plain(floydSteinberg)],
   ["ImageMagick", imageMagick],
   ["netpbm", netpbm],
+  ["GraphicsMagick", graphicsMagick],
+  ["Ghostscript", ghostscript],
 ]);
 
 /** The halftones whose programs are installed. */

@@ -28,7 +28,7 @@ export const peers: readonly Peer[] = [
     label: "GraphicsMagick",
     slow: true,
     command: (name) =>
-      `gm convert ${name}.jpg -colorspace CMYK page.miff && for c in Cyan Magenta Yellow Black; do gm convert page.miff -channel $c -dither -monochrome out.pbm; done`,
+      `gm convert ${name}.jpg -colorspace CMYK page.miff && for c in Cyan Magenta Yellow Black; do gm convert page.miff -channel $c -dither -map two.pgm out.pbm; done`,
   },
   {
     label: "ImageMagick",
@@ -44,8 +44,12 @@ const policy = ["memory 8GiB", "map 8GiB", "disk 16GiB", "area 10GP", "width 100
   .map(([name, value]) => `<policy domain="resource" name="${name}" value="${value}"/>`)
   .join("\n");
 
+/** Black and white: GraphicsMagick diffuses errors between the colours of a file (its `-monochrome` leaves light flat tints empty). */
+export const twoColors = "P2 2 1 1 0 1\n";
+
 /** Puts into `folder` what the programs need beside the pages. */
 export async function preparePeers(folder: string): Promise<void> {
+  await writeFile(join(folder, "two.pgm"), twoColors);
   await mkdir(join(folder, "magick"));
   await writeFile(join(folder, "magick", "policy.xml"), `<policymap>\n${policy}\n</policymap>\n`);
 }

@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { access, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -110,12 +110,8 @@ export class EmulatedBoard implements AsyncDisposable {
     child.once("error", (error) => {
       failure = error;
     });
-    const isUp = () =>
-      access(qmpSocket).then(
-        () => true,
-        () => false,
-      );
-    while (!(await isUp())) {
+    let qmp: Qmp | undefined;
+    while (!(qmp = await connected(qmpSocket))) {
       if (failure || child.exitCode !== null || child.signalCode !== null) {
         throw new PlatenError(
           "configuration",
@@ -124,7 +120,7 @@ export class EmulatedBoard implements AsyncDisposable {
       }
       await sleep(50, undefined, { ...(options.signal && { signal: options.signal }) });
     }
-    const qmp = stack.use(await Qmp.connect(qmpSocket));
+    stack.use(qmp);
     const board = new EmulatedBoard({
       stack: stack.move(),
       child,
@@ -251,6 +247,13 @@ export class EmulatedBoard implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 }
+
+/** Undefined as long as nobody listens on the socket yet. */
+const connected = (path: string): Promise<Qmp | undefined> =>
+  Qmp.connect(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ECONNREFUSED") return undefined;
+    throw error;
+  });
 
 function argumentsOf(
   options: BoardOptions,

@@ -74,6 +74,8 @@ function lineOf(event: PrinterEvent): string | undefined {
       return `refused: ${event.error.message}`;
     case "engine":
       if (event.event.kind === "stopped") return `the engine stopped: ${event.event.message}`;
+      if (event.event.kind === "capabilities")
+        return `the engine is ${event.event.capabilities.makeAndModel}`;
       return event.event.kind === "cancel-pressed" ? "cancel was pressed at the engine" : undefined;
     case "print": {
       const { session, state, message, outputLocation } = event.status;

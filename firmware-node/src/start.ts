@@ -30,7 +30,7 @@ import { type PrinterConfig, type PrinterSettings, parsePrinterConfig } from "./
 import { Polling } from "./grpc/polling.ts";
 import { printerService } from "./grpc/printer-service.ts";
 import { type BackendEvent, Registration } from "./grpc/registration.ts";
-import type { EngineDriver, EngineEvent } from "./ports/engine-driver.ts";
+import type { EngineCapabilities, EngineDriver, EngineEvent } from "./ports/engine-driver.ts";
 import { renderPattern } from "./updates/pattern.ts";
 import { type SelfUpdate, startSelfUpdate } from "./updates/self-update.ts";
 import type { Supervision } from "./updates/supervised.ts";
@@ -78,8 +78,10 @@ const keepAlive = { "grpc.keepalive_time_ms": 30_000, "grpc.keepalive_timeout_ms
 /** How long the last reports of a printer that is switched off may take, milliseconds. */
 const lastReportsMs = 3000;
 
-const capabilitiesOf = (config: PrinterConfig, driver: EngineDriver): PrinterCapabilities => {
-  const { colorants, resolutionsDpi, duplex, makeAndModel } = driver.capabilities;
+const capabilitiesOf = (
+  config: PrinterConfig,
+  { colorants, resolutionsDpi, duplex, makeAndModel }: EngineCapabilities,
+): PrinterCapabilities => {
   const resolutionDefaultDpi = resolutionsDpi.includes(config.resolution)
     ? config.resolution
     : resolutionsDpi[0]!;
@@ -152,7 +154,7 @@ export async function startPrinter(
   const printer = started.use(
     new Printer({
       printerId: config.printerId,
-      capabilities: capabilitiesOf(config, driver),
+      capabilitiesOf: (engine) => capabilitiesOf(config, engine),
       driver,
       store,
       decoder: sharpDecoder,

@@ -20,6 +20,8 @@ export interface SinkOptions {
   readonly mono: boolean;
   readonly resolutionsDpi: readonly number[];
   readonly duplex: boolean;
+  /** An engine must answer before anything else is done. */
+  readonly mustAnswer?: boolean;
 }
 
 const count = z.coerce.number().int().min(0);
@@ -83,8 +85,8 @@ function simulatedEngine(rest: string, options: SinkOptions): SimulatedEngine {
 }
 
 /**
- * The engine that `sink` names. Throws `configuration`, and `engine-offline` when none answers on a serial line. What a real
- * engine can do it says itself.
+ * The engine that `sink` names. What a real engine can do it says itself; until it answers, the options are believed. Throws
+ * `configuration`, and `engine-offline` when none answers on a serial line and that is not to be waited for.
  */
 export async function openSink(sink: string, options: SinkOptions): Promise<EngineDriver> {
   const at = sink.indexOf(":");
@@ -97,7 +99,11 @@ export async function openSink(sink: string, options: SinkOptions): Promise<Engi
     case "sim":
       return simulatedEngine(rest, options);
     case "serial":
-      return openSerialSink(rest, options.stateDir);
+      return openSerialSink(
+        rest,
+        options.stateDir,
+        options.mustAnswer ? undefined : capabilitiesOf("engine that has not answered yet", options),
+      );
     default:
       throw new PlatenError(
         "configuration",

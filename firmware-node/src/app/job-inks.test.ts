@@ -47,13 +47,7 @@ describe("print-content-optimize", () => {
         resolutionDpi: 300,
         pages: [{ pageNumber: 1, url: "http://127.0.0.1/1", widthPx: 10, heightPx: 10 }],
       };
-      const engine = {
-        makeAndModel: "",
-        colorants: ["black"] as const,
-        resolutionsDpi: [300],
-        duplex: false,
-      };
-      const plan = readMetafile(Buffer.from(JSON.stringify(metafile)), session, engine);
+      const plan = readMetafile(Buffer.from(JSON.stringify(metafile)), session);
       expect(plan.inks.neutrals).toBe(name === "PHOTO" ? "cube" : "black");
     },
   );

@@ -31,6 +31,7 @@ export interface PrintPlan {
   readonly metafile: Metafile;
   readonly plan: SheetPlan;
   readonly media: string;
+  readonly twoSided: boolean;
   /** Print with black alone. */
   readonly monochrome: boolean;
   readonly halftone: HalftoneName;
@@ -119,29 +120,21 @@ const copiesOf = (ticket: JobTicket): number => {
 
 /**
  * The plan of a metafile, given as the bytes of its proto3 JSON, for job `jobId` on printer `printerId`. Throws
- * `metafile-invalid` for one that is not theirs, or that this engine cannot do.
+ * `metafile-invalid` for one that is not theirs, or that no engine can do.
  */
 export function readMetafile(
   json: Uint8Array,
   { jobId, printerId }: { jobId: string; printerId: string },
-  engine: EngineCapabilities,
 ): PrintPlan {
   const metafile = parse(json);
-  const { session, ticket, resolutionDpi, sourceProfile } = metafile;
+  const { session, ticket, sourceProfile } = metafile;
   if (session?.jobId !== jobId || session.printerId !== printerId) refuse("it is of another job");
   if (!ticket) return refuse("it has no ticket");
-  if (!engine.resolutionsDpi.includes(resolutionDpi)) {
-    refuse(`the engine prints at ${engine.resolutionsDpi.join(", ")} dpi, not at ${resolutionDpi}`);
-  }
   checkPages(metafile);
   if (sourceProfile.length > sourceProfileMaxBytes) {
     refuse(`its source_profile has ${sourceProfile.length} bytes, more than ${sourceProfileMaxBytes}`);
   }
-  if (ticket.printColorMode === PrintColorMode.COLOR && !engine.colorants.includes("cyan")) {
-    refuse("it insists on colour, and the engine has black alone");
-  }
   const twoSided = meaning(twoSidedOf, ticket.sides, "sides");
-  if (twoSided && !engine.duplex) refuse("the engine prints on one side only");
   const plan = planSheets(metafile.pages, {
     copies: copiesOf(ticket),
     collated: meaning(collatedOf, ticket.sheetCollate, "sheet_collate"),
@@ -151,6 +144,7 @@ export function readMetafile(
     metafile,
     plan,
     media: ticket.media,
+    twoSided,
     monochrome: meaning(monochromeOf, ticket.printColorMode, "print_color_mode"),
     halftone: meaning(halftoneOfQuality, ticket.printQuality, "print_quality"),
     inks: {
@@ -159,4 +153,16 @@ export function readMetafile(
       ...(sourceProfile.length > 0 && { source: sourceProfile }),
     },
   };
+}
+
+/** Throws `metafile-invalid` when this engine cannot do it. */
+export function checkEngine({ metafile, twoSided }: PrintPlan, engine: EngineCapabilities): void {
+  const { resolutionDpi, ticket } = metafile;
+  if (!engine.resolutionsDpi.includes(resolutionDpi)) {
+    refuse(`the engine prints at ${engine.resolutionsDpi.join(", ")} dpi, not at ${resolutionDpi}`);
+  }
+  if (ticket?.printColorMode === PrintColorMode.COLOR && !engine.colorants.includes("cyan")) {
+    refuse("it insists on colour, and the engine has black alone");
+  }
+  if (twoSided && !engine.duplex) refuse("the engine prints on one side only");
 }

@@ -15,7 +15,7 @@ import type { ResultStore } from "../ports/result-store.ts";
 import { ahead } from "./ahead.ts";
 import { sleep } from "./backoff.ts";
 import { impressions } from "./impressions.ts";
-import { type PrintPlan, readMetafile } from "./metafile.ts";
+import { checkEngine, type PrintPlan, readMetafile } from "./metafile.ts";
 import { markerSupplies } from "./marker-supplies.ts";
 import { fetchMetafile } from "./page-source.ts";
 import type { PrintRecord } from "./print-record.ts";
@@ -114,10 +114,12 @@ class PrintRun {
     });
     const source = { store, token: instruction.token, patienceMs, signal: this.#stop };
     const json = await fetchMetafile(source, instruction.metafileUrl); // S1404
-    const plan = readMetafile(json, session, driver.capabilities);
+    const plan = readMetafile(json, session);
     this.#plan = plan;
     const job = { jobId: session.jobId, jobName: plan.metafile.jobName };
     const remembered = await this.#throughFaults(() => driver.startJob(job, this.#stop));
+    // Not before: an engine that was not there has only now said what it can do.
+    checkEngine(plan, driver.capabilities);
     this.#stacked(Math.max(remembered, this.#sheetsStacked));
     await this.#throughFaults(async () => {
       await this.#printSheets(plan);
@@ -219,6 +221,8 @@ class PrintRun {
         break;
       case "supplies":
         this.#record.update({ markerSupplies: markerSupplies(event.supplies) });
+        break;
+      case "capabilities":
         break;
     }
   }

@@ -14,14 +14,15 @@ import {
   type SessionId,
   supplyReasons,
 } from "@platen/proto";
-import type { EngineEvent, Supply } from "../ports/engine-driver.ts";
+import type { EngineCapabilities, EngineEvent, Supply } from "../ports/engine-driver.ts";
 import { markerSupplies } from "./marker-supplies.ts";
 import { PrintRecord } from "./print-record.ts";
 import { type RunnerDependencies, PrintStop, runPrint } from "./print-runner.ts";
 
 export interface PrinterDependencies extends RunnerDependencies {
   readonly printerId: string;
-  readonly capabilities: PrinterCapabilities;
+  /** What a printer with this engine tells the backend of itself. */
+  readonly capabilitiesOf: (engine: EngineCapabilities) => PrinterCapabilities;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Told of every status of every print, and of the engine's state. */
@@ -46,13 +47,13 @@ type EngineState = Extract<EngineEvent, { kind: "stopped" | "ready" }>;
 
 export class Printer implements AsyncDisposable {
   readonly printerId: string;
-  readonly capabilities: PrinterCapabilities;
   readonly #deps: PrinterDependencies;
   /** By job id, in order of arrival. */
   readonly #prints = new Map<string, Entry>();
   readonly #muteEngine: () => void;
   #engine: EngineState = { kind: "ready" };
   #supplies: readonly Supply[] = [];
+  #revised = new AbortController();
   #current: Entry | undefined;
   /** Resolves when nothing is at the engine. */
   #running: Promise<void> | undefined;
@@ -61,8 +62,16 @@ export class Printer implements AsyncDisposable {
   constructor(dependencies: PrinterDependencies) {
     this.#deps = dependencies;
     this.printerId = dependencies.printerId;
-    this.capabilities = dependencies.capabilities;
     this.#muteEngine = dependencies.driver.listen((event) => this.#hear(event));
+  }
+
+  get capabilities(): PrinterCapabilities {
+    return this.#deps.capabilitiesOf(this.#deps.driver.capabilities);
+  }
+
+  /** Aborts when the capabilities are others than when it was asked for. */
+  get revised(): AbortSignal {
+    return this.#revised.signal;
   }
 
   /**
@@ -185,6 +194,10 @@ export class Printer implements AsyncDisposable {
   #hear(event: EngineEvent): void {
     if (event.kind === "stopped" || event.kind === "ready") this.#engine = event;
     if (event.kind === "supplies") this.#supplies = event.supplies;
+    if (event.kind === "capabilities") {
+      this.#revised.abort();
+      this.#revised = new AbortController();
+    }
     this.#deps.onEngine?.(event);
   }
 }

@@ -78,7 +78,13 @@ async function wedge(options: WedgeOptions): Promise<void> {
       : curvesOf(parseCalibration((await readBytes(through)).toString("utf8")));
   const { openSink } = await import("../adapters/sinks.ts");
   const { printWedge } = await import("./print-wedge.ts");
-  await using driver = await openSink(sink, { stateDir, mono, resolutionsDpi: [resolution], duplex: false });
+  await using driver = await openSink(sink, {
+    stateDir,
+    mono,
+    resolutionsDpi: [resolution],
+    duplex: false,
+    mustAnswer: true,
+  });
   if (!driver.capabilities.resolutionsDpi.includes(resolution)) {
     const all = driver.capabilities.resolutionsDpi.join(", ");
     throw new PlatenError("invalid-argument", `the engine prints at ${all} dpi, not at ${resolution}`);

@@ -47,15 +47,21 @@ export class Polling {
 
   /** Asks for prints until `signal` aborts, and then rejects; or rejects with a refusal of the first registration. */
   async run(signal: AbortSignal): Promise<never> {
-    const { registration } = this.#options;
+    const { printer, registration } = this.#options;
+    let { revised } = printer;
     let waitMs = await registration.register(signal);
     for (let retry = 1; ; ) {
+      if (revised.aborted) {
+        ({ revised } = printer);
+        waitMs = await registration.register(signal);
+      }
       try {
-        await this.#round(waitMs, signal);
+        await this.#round(waitMs, revised, signal);
         registration.found();
         retry = 1;
       } catch (error) {
         signal.throwIfAborted();
+        if (revised.aborted) continue;
         if (isForgotten(error)) {
           waitMs = await registration.register(signal);
         } else {
@@ -75,8 +81,10 @@ export class Polling {
     signal.removeEventListener("abort", stop);
   }
 
-  async #round(waitMs: number, signal: AbortSignal): Promise<void> {
-    const answer = await this.#poll(Math.min(waitMs || pollWaitMs, pollWaitMs), signal);
+  /** `revised` ends the wait, and nothing else. */
+  async #round(waitMs: number, revised: AbortSignal, signal: AbortSignal): Promise<void> {
+    const anyway = AbortSignal.any([signal, revised]);
+    const answer = await this.#poll(Math.min(waitMs || pollWaitMs, pollWaitMs), anyway);
     let news = false;
     for (const { jobId } of answer.ready) {
       if (!this.#reports.has(jobId)) news = (await this.#take(jobId, signal)) || news;

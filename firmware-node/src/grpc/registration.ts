@@ -95,11 +95,15 @@ export class Registration {
     this.#options.onEvent({ kind: "registered" });
   }
 
-  /** Push mode: registers now and then, so that a backend that lost its memory finds the printer again. Rejects on abort. */
+  /**
+   * Push mode: registers when the printer's capabilities change, and now and then, so that a backend that lost its memory finds
+   * the printer again. Rejects on abort.
+   */
   async keep(intervalMs: number, signal: AbortSignal): Promise<never> {
     for (;;) {
+      const { revised } = this.#options.printer;
       await this.register(signal);
-      await sleep(intervalMs, signal);
+      await sleep(intervalMs, AbortSignal.any([signal, revised])).catch(() => signal.throwIfAborted());
     }
   }
 }

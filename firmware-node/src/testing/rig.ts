@@ -107,7 +107,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const printer = made.use(
     new Printer({
       printerId: options.printerId ?? "printer-1",
-      capabilities: create(PrinterCapabilitiesSchema, {}),
+      capabilitiesOf: () => create(PrinterCapabilitiesSchema, {}),
       driver,
       store,
       decoder: sharpDecoder,

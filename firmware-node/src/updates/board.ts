@@ -36,7 +36,7 @@ import {
   replaceFile,
   replaceLink,
 } from "./disk.ts";
-import { judged, readState, type SlotName, type State, type Verdict, writeState } from "./state.ts";
+import { givenUp, judged, readState, type SlotName, type State, type Verdict, writeState } from "./state.ts";
 
 export interface Slot {
   readonly name: SlotName;
@@ -61,6 +61,8 @@ export interface InstallOptions {
   readonly attempt?: number;
   readonly signal?: AbortSignal;
 }
+
+const otherThan = (name: SlotName | undefined): SlotName => (name === "a" ? "b" : "a");
 
 const refused = (why: string): PlatenError => new PlatenError("update-refused", why);
 
@@ -176,7 +178,7 @@ export class Board {
       await this.#unpack(file, bundle, "runtimes", manifest.payload.sha256, options.signal);
       return manifest;
     }
-    const other = (await this.current())?.name === "a" ? "b" : "a";
+    const other = otherThan((await this.current())?.name);
     const there = await this.#slot(other);
     if (there?.manifest.payload.sha256 === manifest.payload.sha256) return manifest;
     await this.#withdrawTrial();
@@ -234,7 +236,7 @@ export class Board {
 
   /** The app installed last is tried at the next start, once. Throws `update-refused` when there is none. */
   async askTrial(attempt = 1): Promise<void> {
-    const other = (await this.current())?.name === "a" ? "b" : "a";
+    const other = otherThan((await this.current())?.name);
     if (!(await this.#slot(other))) throw refused("there is no other version to try");
     await this.#remember({ ...(await this.state()), asked: attempt });
     await replaceLink(this.#disk, this.#path("trial"), `slots/${other}`);
@@ -282,9 +284,28 @@ export class Board {
   async judge(outcome: Verdict["outcome"], reason: string): Promise<void> {
     const state = await this.state();
     if (!state.trying) return;
+    const before = await this.#slot(otherThan(state.trying.slot));
     if (outcome === "good") {
       await replaceLink(this.#disk, this.#path("current"), `slots/${state.trying.slot}`);
     }
-    await this.#remember(judged(state, outcome, reason));
+    await this.#remember(judged(state, outcome, reason, before?.manifest.payload.sha256));
+  }
+
+  /**
+   * Gives up the version that runs for the one that it took the place of, if that still lies whole in the other slot. Resolves to
+   * what runs from now on; undefined when there is nothing to go back to. The version that was given up has failed, like one on
+   * trial; the one before has nothing to go back to, so that two bad versions do not take turns.
+   */
+  async goBack(reason: string): Promise<Slot | undefined> {
+    const [state, current] = [await this.state(), await this.current()];
+    const { settled } = state;
+    if (!current || settled?.before === undefined) return undefined;
+    const before = await this.#slot(otherThan(current.name));
+    const isWhatRan = before?.manifest.payload.sha256 === settled.before;
+    if (!isWhatRan || current.manifest.payload.sha256 !== settled.sha256) return undefined;
+    // First: should the power go now, the version before runs, and only the blame is forgotten.
+    await replaceLink(this.#disk, this.#path("current"), `slots/${before.name}`);
+    await this.#remember(givenUp(state, current.manifest.version, reason));
+    return before;
   }
 }

@@ -14,12 +14,17 @@ const good = `${alive} ${missing()} ${stay} process.on("SIGTERM", () => process.
 
 const here = { board: "linux-test", channel: undefined };
 
-/** A board that runs 1.0.0, a good app, and is about to try 1.1.0, which does what `main` says. */
-async function trialOf(folder: string, main: string, runtimeVersion = process.versions.node): Promise<Board> {
+/** A board that runs 1.0.0, by default a good app, and is about to try 1.1.0, which does what `main` says. */
+async function trialOf(
+  folder: string,
+  main: string,
+  runtimeVersion = process.versions.node,
+  first = good,
+): Promise<Board> {
   const board = new Board(join(folder, "board"));
   await board.prepare(keySetBytes);
   for (const [version, text] of [
-    ["1.0.0", good],
+    ["1.0.0", first],
     ["1.1.0", main],
   ] as const) {
     const tree = join(folder, version);
@@ -36,7 +41,11 @@ async function trialOf(folder: string, main: string, runtimeVersion = process.ve
 }
 
 /** Runs the launcher until it has said something that matches. Resolves to all that it said. */
-async function launchUntil(board: Board, wanted: RegExp, limits: { trial?: number; silence?: number } = {}) {
+async function launchUntil(
+  board: Board,
+  wanted: Pick<RegExp, "test">,
+  limits: { trial?: number; silence?: number } = {},
+) {
   const stop = new AbortController();
   const lines: string[] = [];
   await launch(
@@ -131,4 +140,61 @@ test("an app that asks for it is started again: the version that it installed is
     "version 1.1.0 is healthy and stays",
     "starting version 1.1.0",
   ]);
+});
+
+/** Passes its trial, and asks to be started anew; from then on it ends as told. */
+const onTrialOnly = (later: string): string =>
+  `${alive} if (process.env.PLATEN_TRIAL) { ${missing()} process.exitCode = 75; } else { ${later} }`;
+const often = "ended with code 9, the 5th time within 10 minutes";
+
+test("a version that passed its trial and keeps crashing later is given up for the one before", async () => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, onTrialOnly("process.exit(9);"));
+  const lines = await launchUntil(board, /starting version 1.0.0/);
+  const restarts = Array.from({ length: 4 }, () => [
+    "starting version 1.1.0",
+    "version 1.1.0 ended with code 9: starting it again",
+  ]);
+  expect(lines).toEqual([
+    "trying version 1.1.0",
+    "version 1.1.0 is healthy and stays",
+    ...restarts.flat(),
+    "starting version 1.1.0",
+    `version 1.1.0 ${often}: back to version 1.0.0`,
+    "starting version 1.0.0",
+  ]);
+  expect((await board.current())?.manifest.version).toBe("1.0.0");
+  const { last } = await board.state();
+  expect(last).toEqual({ version: "1.1.0", outcome: "failed", reason: `version 1.1.0 ${often}` });
+  // The offer of it still stands.
+  await expect(board.install(join(folder.path, "1.1.0.bundle"), here)).rejects.toThrow("failed here before");
+});
+
+test("two versions that crash do not take turns", async () => {
+  await using folder = await tempFolder();
+  const crashes = `${alive} process.exit(9);`;
+  const board = await trialOf(folder.path, onTrialOnly("process.exit(9);"), undefined, crashes);
+  let starts = 0;
+  const lines = await launchUntil(board, {
+    test: (line) => /starting version 1.0.0/.test(line) && ++starts === 7,
+  });
+  expect(lines.filter((line) => line.includes("back to version"))).toHaveLength(1);
+  expect(lines.at(-1)).toBe("starting version 1.0.0");
+});
+
+test("a version is not given up for what another one would not change, nor for one that never ran", async () => {
+  await using folder = await tempFolder();
+  const refused = await trialOf(folder.path, onTrialOnly("process.exit(2);"));
+  let starts = 0;
+  const sixth = { test: (line: string) => /starting version 1.1.0/.test(line) && ++starts === 6 };
+  await launchUntil(refused, sixth);
+  expect((await refused.current())?.manifest.version).toBe("1.1.0");
+
+  // What was before has made room for another version, which nobody has tried.
+  const file = join(folder.path, "1.2.0.bundle");
+  const tree = { folder: join(folder.path, "1.1.0"), manifest: appManifest("1.2.0"), privateKey: releaseKey };
+  await packBundle({ ...tree, file, level: 1 });
+  await refused.install(file, here);
+  expect(await refused.goBack("it crashes")).toBeUndefined();
+  expect((await refused.current())?.manifest.version).toBe("1.1.0");
 });

@@ -6,7 +6,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { join } from "node:path";
 import { PlatenError, toPlatenError } from "@platen/proto";
 import type { Board, Start } from "./board.ts";
-import { type Check, checks, messageSchema, restartCode } from "./supervised.ts";
+import { type Check, checks, messageSchema, refusedCode, restartCode } from "./supervised.ts";
 
 export interface LauncherOptions {
   readonly board: Board;
@@ -35,15 +35,20 @@ type Ending =
   | { readonly kind: "late"; readonly missing: readonly Check[] };
 
 const restartDelayMaxMs = 60_000;
+/** A version that passed its trial and then fails so often within so long is given up for the one before it. */
+const failuresMax = 5;
+const failuresWithinMs = 600_000;
 
 /** Runs apps until `signal` aborts; then ends the one that runs. Throws `configuration` when there is none to start. */
 export async function launch(options: LauncherOptions, signal: AbortSignal): Promise<void> {
   const { board, log } = options;
   let delayMs = options.restartDelayMs;
+  let failedMs: number[] = [];
   while (!signal.aborted) {
     const start = await board.next();
     const { version } = start.slot.manifest;
     log(start.trial ? `trying version ${version}` : `starting version ${version}`);
+    if (start.trial) failedMs = [];
     const began = performance.now();
     const { ending, healthy } = await runOnce(start, options, signal);
     if (signal.aborted) return;
@@ -58,8 +63,21 @@ export async function launch(options: LauncherOptions, signal: AbortSignal): Pro
       delayMs = options.restartDelayMs;
       continue;
     }
+    const nowMs = performance.now();
+    const isRefused = ending.kind === "exit" && ending.code === refusedCode;
+    if (!isRefused) failedMs = [...failedMs.filter((ms) => nowMs - ms < failuresWithinMs), nowMs];
+    if (failedMs.length >= failuresMax) {
+      failedMs = [];
+      const reason = `version ${version} ${text}, the ${failuresMax}th time within ${failuresWithinMs / 60_000} minutes`;
+      const before = await board.goBack(reason);
+      if (before) {
+        log(`${reason}: back to version ${before.manifest.version}`);
+        delayMs = options.restartDelayMs;
+        continue;
+      }
+    }
     log(`version ${version} ${text}: starting it again`);
-    if (performance.now() - began > restartDelayMaxMs) delayMs = options.restartDelayMs;
+    if (nowMs - began > restartDelayMaxMs) delayMs = options.restartDelayMs;
     await pause(delayMs, signal);
     delayMs = Math.min(2 * delayMs, restartDelayMaxMs);
   }

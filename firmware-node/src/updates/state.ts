@@ -13,7 +13,8 @@ const verdict = z.strictObject({
 });
 export type Verdict = z.infer<typeof verdict>;
 
-const stateSchema = z.strictObject({
+/** Loose, so that a version that goes back keeps what a later one remembers. */
+const stateSchema = z.looseObject({
   format: z.literal(1),
   /** Times that an app was started. */
   starts: z.number().int().nonnegative(),
@@ -25,6 +26,10 @@ const stateSchema = z.strictObject({
   asked: z.number().optional(),
   /** How the last trial ended. */
   last: verdict.optional(),
+  /** The version whose trial ended well last, at which attempt, and the payload that it took the place of. */
+  settled: z
+    .strictObject({ sha256: z.string(), attempt: z.number(), before: z.string().optional() })
+    .optional(),
   /** Versions that failed, by the SHA-256 of their payload: which attempt, and why. The latest ones. */
   failed: z.record(z.string(), z.strictObject({ attempt: z.number(), reason: z.string() })),
   /** How often trials of a payload were cut short without its doing. */
@@ -55,19 +60,38 @@ export const writeState = (disk: Disk, path: string, state: State): Promise<void
 const latest = <T>(entries: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(entries).slice(-failedMax));
 
-/** The state after the trial under way got its verdict. */
-export function judged(state: State, outcome: Verdict["outcome"], reason: string): State {
+/** The state after the trial under way got its verdict. `before` is the payload that a good version takes the place of. */
+export function judged(
+  state: State,
+  outcome: Verdict["outcome"],
+  reason: string,
+  before: string | undefined,
+): State {
   const { trying, ...rest } = state;
   if (!trying) return state;
   const { sha256, version, attempt } = trying;
-  const { [sha256]: before = 0, ...others } = state.interrupted;
+  const { [sha256]: cut = 0, ...others } = state.interrupted;
   const { [sha256]: _, ...otherFailures } = state.failed;
-  const count = before + (outcome === "interrupted" ? 1 : 0);
+  const count = cut + (outcome === "interrupted" ? 1 : 0);
   const isFailed = outcome === "failed" || count >= interruptedMax;
   return {
     ...rest,
+    ...(outcome === "good" && { settled: { sha256, attempt, ...(before && { before }) } }),
     last: { version, outcome, reason },
     failed: latest(isFailed ? { ...otherFailures, [sha256]: { attempt, reason } } : otherFailures),
     interrupted: latest(outcome === "interrupted" && !isFailed ? { ...others, [sha256]: count } : others),
+  };
+}
+
+/** The state after a version that had been kept was given up. Nothing is settled then: nobody goes back twice. */
+export function givenUp(state: State, version: string, reason: string): State {
+  const { settled, ...rest } = state;
+  if (!settled) return state;
+  const { sha256, attempt } = settled;
+  const { [sha256]: _, ...otherFailures } = state.failed;
+  return {
+    ...rest,
+    last: { version, outcome: "failed", reason },
+    failed: latest({ ...otherFailures, [sha256]: { attempt, reason } }),
   };
 }

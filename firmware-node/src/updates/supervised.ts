@@ -18,6 +18,8 @@ export type Message = z.infer<typeof messageSchema>;
 export const aliveIntervalMs = 5000;
 /** An app that ends with this wants to be started again: another version waits. */
 export const restartCode = 75;
+/** An app that ends with this was refused: by its settings or its backend, which another version would not change. */
+export const refusedCode = 2;
 
 export interface Supervision {
   /** The board's folder. */

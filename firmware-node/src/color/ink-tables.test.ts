@@ -12,7 +12,10 @@ import {
   noInk,
   solid,
 } from "../pixels/ink-table.ts";
+import { referenceHalftoner } from "../pixels/reference.ts";
+import type { HalftoneName } from "../pixels/screen.ts";
 import { deltaE2000, type Lab } from "../testing/delta-e.ts";
+import { flatBand } from "../testing/dot-pages.ts";
 import { damaged, matrixProfile, renamed } from "../testing/profiles.ts";
 import { linearisation } from "./calibration.ts";
 import { parseCalibration } from "./calibration-file.ts";
@@ -31,6 +34,8 @@ test.each([
 ] as [Lab, Lab, number][])("CIEDE2000 of %o and %o is %f, as Sharma et al. have it", (a, b, expected) => {
   expect(deltaE2000(a, b)).toBeCloseTo(expected, 4);
 });
+
+const bitsOf = (byte: number): number => byte.toString(2).replaceAll("0", "").length;
 
 /** Colours on a grid that shares no point with the table's but its corners. */
 function denseGrid(side: number): number[][] {
@@ -99,6 +104,25 @@ describe("a table of an ICC profile", () => {
       }
       expect(most).toBeLessThanOrEqual((inkLimitPercent * full) / 100 + 2);
       expect(most).toBeGreaterThan((inkLimitPercent * full) / 100 - 200);
+    }
+  });
+
+  test.each<HalftoneName>(["shiau-fan", "ordered"])("the dots of %s keep the limit", async (halftone) => {
+    const table = await makeInkTable({ profile, inkLimitPercent: 180, neutrals: "cube" });
+    const side = 128;
+    for (const color of [
+      [0, 0, 0],
+      [40, 0, 10],
+      [0, 30, 0],
+    ]) {
+      const planes = referenceHalftoner(halftone, table, side, "cmyk").band(
+        "color",
+        flatBand(side, side, color).pixels,
+        side,
+      );
+      const dots = planes.flatMap(({ bits }) => [...bits]).reduce((sum, byte) => sum + bitsOf(byte), 0);
+      expect(dots / side ** 2).toBeGreaterThan(1.7);
+      expect(dots / side ** 2).toBeLessThan(1.805);
     }
   });
 });

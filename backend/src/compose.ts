@@ -341,7 +341,8 @@ async function startFront(
   });
   const draining = new AbortController();
   const updates = await Updates.open(storage.keyValue, storage.blobs, now);
-  if (plays("intake")) services.push(intakeService(intake, draining.signal), updateService(updates));
+  if (plays("intake"))
+    services.push(intakeService(intake, draining.signal), updateService(updates, config.operatorKey));
   let pollAddress = "";
   if (plays("controller")) {
     const queueing = { printers, queue, executors, allowPlaintext: config.allowPlaintext, now };

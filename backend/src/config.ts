@@ -90,6 +90,11 @@ export const backendConfigSchema = z.strictObject({
     .min(8)
     .optional()
     .describe("key that a printer must know to register; without it only printers on this machine may"),
+  operatorKey: z
+    .string()
+    .min(8)
+    .optional()
+    .describe("key that `platen updates` must know; without it only callers on this machine may"),
 
   sessionTtlMs: milliseconds
     .default(48 * hour)

@@ -51,7 +51,8 @@ export interface Registration {
 const presenceIntervalMs = 10_000;
 
 const hashOf = (key: string): Buffer => createHash("sha256").update(key).digest();
-const sameKey = (a: string, b: string): boolean => timingSafeEqual(hashOf(a), hashOf(b));
+/** Whether two keys are the same; how long it takes says nothing of where they differ. */
+export const sameKey = (a: string, b: string): boolean => timingSafeEqual(hashOf(a), hashOf(b));
 
 const encode = (printer: RegisteredPrinter): JsonValue => toJson(RegisteredPrinterSchema, printer);
 const decode = (record: PrinterRecord): RegisteredPrinter =>

@@ -11,13 +11,29 @@ import {
   signDowngrade,
   signKeySet,
 } from "@platen/proto/bundle";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { addServerOptions, callTimeoutMs, type ServerOptions, withServer } from "./connection.ts";
 import { exitCodeHelp } from "./exit.ts";
 import { writeJson } from "./reporter.ts";
 import { table } from "./table.ts";
 
 const chunkBytes = 512 * 1024;
+
+interface OperatorOptions extends ServerOptions {
+  operatorKey?: string;
+}
+
+const addOperatorOptions = (command: Command): Command =>
+  addServerOptions(command).addOption(
+    new Option("--operator-key <key>", "the backend's operator key, where it has one")
+      .env("PLATEN_OPERATOR_KEY")
+      .helpGroup("Server options:"),
+  );
+
+/** Of every call: who calls. */
+const headersOf = ({ operatorKey }: OperatorOptions): { headers: Record<string, string> } => ({
+  headers: operatorKey === undefined ? {} : { authorization: `Bearer ${operatorKey}` },
+});
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -57,7 +73,7 @@ function parseCount(text: string): number {
   throw new InvalidArgumentError("It must be a whole number, at least 1.");
 }
 
-async function addBundle(file: string, options: ServerOptions & { keys?: string }): Promise<void> {
+async function addBundle(file: string, options: OperatorOptions & { keys?: string }): Promise<void> {
   const { size } = await stat(file).catch(readError(file));
   await using bundle = await open(file);
   if (options.keys) {
@@ -71,11 +87,13 @@ async function addBundle(file: string, options: ServerOptions & { keys?: string 
       yield { part: { case: "chunk", value: buffer.subarray(0, bytesRead) } } as const;
     }
   };
-  const { bundle: added } = await withServer(options, UpdateService, (updates) => updates.addBundle(parts()));
+  const { bundle: added } = await withServer(options, UpdateService, (updates) =>
+    updates.addBundle(parts(), headersOf(options)),
+  );
   if (added) say(`${added.name} ${added.version} for ${added.board} is added: ${added.sha256Hex}`);
 }
 
-interface RolloutOptions extends ServerOptions {
+interface RolloutOptions extends OperatorOptions {
   channel: string;
   percent: number;
   board?: string;
@@ -97,16 +115,16 @@ async function setRollout(version: string, options: RolloutOptions): Promise<voi
   const downgradePermit = permit ? await bytesOf(permit) : new Uint8Array();
   const request = { version, channel, board, percent, state, retry, downgradePermit };
   const { rollout } = await withServer(options, UpdateService, (updates) =>
-    updates.setRollout(request, { timeoutMs: callTimeoutMs }),
+    updates.setRollout(request, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
   );
   if (!rollout) return;
   const where = `${rollout.version} on ${rollout.channel} for ${rollout.board}`;
   say(`${where}: ${rollout.percent} %, ${stateText[rollout.state] ?? "unknown"}`);
 }
 
-async function list(options: ServerOptions & { json?: boolean }): Promise<void> {
+async function list(options: OperatorOptions & { json?: boolean }): Promise<void> {
   const { bundles, rollouts, keySet } = await withServer(options, UpdateService, (updates) =>
-    updates.listUpdates({}, { timeoutMs: callTimeoutMs }),
+    updates.listUpdates({}, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
   );
   if (options.json) {
     for (const bundle of bundles) {
@@ -192,14 +210,14 @@ Examples:
   platen updates rollout 1.4.0 --channel stable --pause
 ${exitCodeHelp}`,
     );
-  addServerOptions(
+  addOperatorOptions(
     updates
       .command("add")
       .description("Adds a bundle; nothing is offered yet.")
       .argument("<file>")
       .option("--keys <file>", "check its signature first, with this key set"),
   ).action(addBundle);
-  addServerOptions(
+  addOperatorOptions(
     updates
       .command("rollout")
       .description("Offers a version to a part of a channel's printers; again to change that.")
@@ -212,28 +230,28 @@ ${exitCodeHelp}`,
       .option("--retry", "try again where it failed")
       .option("--permit <file>", "a permit to go back to this version: platen updates permit"),
   ).action(setRollout);
-  addServerOptions(
+  addOperatorOptions(
     updates
       .command("list")
       .description("Lists bundles and rollouts.")
       .option("--json", "one JSON object a line"),
   ).action(list);
-  addServerOptions(
+  addOperatorOptions(
     updates.command("remove").description("Removes a bundle that is not rolled out.").argument("<sha256>"),
-  ).action(async (sha256Hex: string, options: ServerOptions) => {
+  ).action(async (sha256Hex: string, options: OperatorOptions) => {
     await withServer(options, UpdateService, (client) =>
-      client.removeBundle({ sha256Hex }, { timeoutMs: callTimeoutMs }),
+      client.removeBundle({ sha256Hex }, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
     );
   });
-  addServerOptions(
+  addOperatorOptions(
     updates
       .command("keys")
       .description("Puts a key set in force: printers take it when the one they have vouches for it.")
       .argument("<file>"),
-  ).action(async (file: string, options: ServerOptions) => {
+  ).action(async (file: string, options: OperatorOptions) => {
     const keySet = await bytesOf(file);
     const { number } = await withServer(options, UpdateService, (client) =>
-      client.setKeySet({ keySet }, { timeoutMs: callTimeoutMs }),
+      client.setKeySet({ keySet }, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
     );
     say(`key set ${number} is in force`);
   });

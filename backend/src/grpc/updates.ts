@@ -2,13 +2,14 @@
 import {
   type AddBundleRequest,
   bindService,
+  type CallContext,
   PlatenError,
   PrinterUpdateService,
   RolloutState,
   UpdatePhaseSchema,
   UpdateService,
 } from "@platen/proto";
-import type { Printers } from "../app/printers.ts";
+import { type Printers, sameKey } from "../app/printers.ts";
 import type { BundleRecord, RolloutChange, RolloutRecord, Updates } from "../app/updates.ts";
 import { parsePrinterId } from "../domain/ids.ts";
 
@@ -108,18 +109,41 @@ const stateNames: ReadonlyMap<RolloutState, RolloutChange["state"]> = new Map([
   [RolloutState.STOPPED, "stopped"],
 ]);
 
-export const updateService = (updates: Updates) =>
-  bindService(UpdateService, {
-    addBundle: async (requests, { signal }) => {
+/**
+ * Lets operators through: who knows `operatorKey` (header `Bearer KEY`), or, where there is none, who calls from this machine.
+ * Throws `unauthenticated`.
+ */
+export function requireOperator(
+  operatorKey: string | undefined,
+  { header, loopback }: Pick<CallContext, "header" | "loopback">,
+): void {
+  if (operatorKey === undefined) {
+    if (loopback) return;
+    throw new PlatenError(
+      "unauthenticated",
+      "operators on other machines need an operator key, and this backend has none set",
+    );
+  }
+  const given = /^Bearer (.+)$/.exec(header("authorization") ?? "")?.[1] ?? "";
+  if (!sameKey(given, operatorKey)) throw new PlatenError("unauthenticated", "the operator key is wrong");
+}
+
+export function updateService(updates: Updates, operatorKey: string | undefined) {
+  const admit = (context: CallContext) => requireOperator(operatorKey, context);
+  return bindService(UpdateService, {
+    addBundle: async (requests, context) => {
+      admit(context);
       const parts = requests[Symbol.asyncIterator]();
       const first = await parts.next();
       if (first.done || first.value.part.case !== "header") {
         throw invalid("the first message of a bundle must be its header");
       }
       const sizeBytes = Number(first.value.part.value.sizeBytes);
-      return { bundle: bundleMessage(await updates.add(chunksOf(parts, sizeBytes), signal)) };
+      return { bundle: bundleMessage(await updates.add(chunksOf(parts, sizeBytes), context.signal)) };
     },
-    setRollout: async ({ version, channel, board, percent, state: given, retry, downgradePermit }) => {
+    setRollout: async (request, context) => {
+      admit(context);
+      const { version, channel, board, percent, state: given, retry, downgradePermit } = request;
       const state = stateNames.get(given);
       if (!state) throw invalid(`there is no rollout state ${given}`);
       if (!(percent >= 0 && percent <= 100)) throw invalid("percent must be 0 to 100");
@@ -128,17 +152,25 @@ export const updateService = (updates: Updates) =>
       const rollout = rolloutMessage(await updates.setRollout(change));
       return { rollout: state === "stopped" ? { ...rollout, state: RolloutState.STOPPED } : rollout };
     },
-    listUpdates: async () => ({
-      bundles: (await updates.bundles()).map(bundleMessage),
-      rollouts: (await updates.rollouts()).map(rolloutMessage),
-      keySet: (await updates.keySet())?.number ?? 0,
-    }),
-    removeBundle: async ({ sha256Hex }) => {
+    listUpdates: async (_, context) => {
+      admit(context);
+      return {
+        bundles: (await updates.bundles()).map(bundleMessage),
+        rollouts: (await updates.rollouts()).map(rolloutMessage),
+        keySet: (await updates.keySet())?.number ?? 0,
+      };
+    },
+    removeBundle: async ({ sha256Hex }, context) => {
+      admit(context);
       await updates.remove(parseSha256(sha256Hex));
       return {};
     },
-    setKeySet: async ({ keySet }) => ({ number: (await updates.setKeySet(keySet)).number }),
+    setKeySet: async ({ keySet }, context) => {
+      admit(context);
+      return { number: (await updates.setKeySet(keySet)).number };
+    },
   });
+}
 
 function parseSha256(text: string): string {
   if (/^[0-9a-f]{64}$/.test(text)) return text;

@@ -24,6 +24,7 @@ import { mistakesOf, printSheets, randomSheet } from "../testing/print-sheets.ts
 import { VirtualEngine, type VirtualEngineOptions } from "../testing/virtual-engine.ts";
 import { jobKeyOf, type SerialEngine } from "./serial-engine.ts";
 import { fileJournal } from "./serial-journal.ts";
+import { inlinePacker } from "./serial-packer.ts";
 import { openSerialSink } from "./serial-sink.ts";
 
 async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
@@ -276,6 +277,87 @@ describe("the serial engine, in virtual time", () => {
     // A sheet in the path may be finished, if its dots are there; no other is fed.
     const { fed, stacked, wasted } = engine.model.counts;
     expect({ fed, left: stacked + wasted }).toEqual({ fed: 1, left: 1 });
+  });
+
+  test("S1411: aborted in mid-strip, a write settles when its planes are packed, and the next job prints", async () => {
+    const engine = new VirtualEngine();
+    const gate = Promise.withResolvers<void>();
+    const packing: unknown[] = [];
+    const driver = await engine.openDriver(undefined, {
+      packer: {
+        ...inlinePacker,
+        async pack(...strip) {
+          if (packing.push(strip) === 2) await gate.promise;
+          return inlinePacker.pack(...strip);
+        },
+      },
+    });
+    const cancel = new AbortController();
+    let settled = false;
+    const printing = printSheets({ driver, jobId, sheets, signal: cancel.signal }).finally(() => {
+      settled = true;
+    });
+    printing.catch(() => {});
+    while (packing.length < 2) await engine.pass(1);
+    cancel.abort(new Error("canceled"));
+    await engine.pass(1000);
+    expect(settled).toBe(false);
+    gate.resolve();
+    await expect(engine.run(printing)).rejects.toThrow("canceled");
+    await engine.run(driver.abort());
+    await engine.run(printSheets({ driver, jobId, sheets }));
+    expect(mistakesOf(engine.model, jobKeyOf(jobId), sheets)).toEqual([]);
+  });
+
+  test("an engine that comes late is taken for something until then; a job that waits for it prints", async () => {
+    const engine = new VirtualEngine();
+    engine.powerOff();
+    const assumed = {
+      makeAndModel: "unknown",
+      colorants: ["black"] as const,
+      resolutionsDpi: [300],
+      duplex: false,
+    };
+    const driver = await engine.openDriver(1000, { assumed });
+    expect(driver.capabilities).toEqual(assumed);
+    const events: EngineEvent[] = [];
+    driver.listen((event) => events.push(event));
+    const { CONNECTING_TO_DEVICE, ENGINE_OFFLINE } = PrinterStateReason;
+    const absent = {
+      kind: "stopped",
+      reasons: [CONNECTING_TO_DEVICE, ENGINE_OFFLINE],
+      message: "no engine answers on the serial port",
+    };
+    const printing = printSheets({ driver, jobId, sheets });
+    await engine.pass(60_000);
+    expect(events.filter(({ kind }) => kind !== "supplies")).toEqual([absent]);
+    engine.powerOn();
+    await engine.run(printing);
+    const { makeAndModel, colorants, resolutionsDpi, duplex } = simulatedCapabilities;
+    const capabilities = { makeAndModel, colorants, resolutionsDpi, duplex };
+    expect(events.filter(({ kind }) => kind !== "supplies" && kind !== "sheet-stacked")).toEqual([
+      absent,
+      { kind: "capabilities", capabilities },
+      { kind: "ready" },
+    ]);
+    expect(driver.capabilities).toEqual(capabilities);
+    expect(mistakesOf(engine.model, jobKeyOf(jobId), sheets)).toEqual([]);
+  });
+
+  test("an engine of another version is waited out too, with what to do", async () => {
+    const engine = new VirtualEngine({ versions: { minVersion: 7, maxVersion: 9 } });
+    const assumed = { makeAndModel: "", colorants: ["black"] as const, resolutionsDpi: [300], duplex: false };
+    const driver = await engine.openDriver(1000, { assumed });
+    const events: EngineEvent[] = [];
+    driver.listen((event) => events.push(event));
+    await engine.pass(60_000);
+    expect(events.filter(({ kind }) => kind !== "supplies")).toEqual([
+      {
+        kind: "stopped",
+        reasons: [PrinterStateReason.ENGINE_OFFLINE],
+        message: expect.stringMatching(/versions 7 to 9 .* update the older/),
+      },
+    ]);
   });
 
   test("an engine that is not there is engine-offline, in time", async () => {

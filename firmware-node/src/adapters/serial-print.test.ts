@@ -16,19 +16,27 @@ import type { EngineDriver } from "../ports/engine-driver.ts";
 import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { makePage, type TestPage } from "../testing/pages.ts";
 import { startRig, statusWhere, stopped } from "../testing/rig.ts";
-import { openSerialSink } from "./serial-sink.ts";
+import { openSerialEngine } from "./serial-engine.ts";
+import { fileJournal } from "./serial-journal.ts";
+import { type Packer, ThreadedPacker } from "./serial-packer.ts";
+import { ReopeningPort } from "./serial-port.ts";
 
 let pages: TestPage[];
 beforeAll(async () => {
   pages = await Promise.all([1, 2, 3].map((seed) => makePage(seed)));
 });
 
+const baudRateBps = 3_000_000;
 const quick: Mechanics = { warmUpMs: 0, feedMs: 1, ejectMs: 1, rowsPerSecond: 4000 };
 /** Pages of 8 rows take two seconds and more: whatever happens, happens in mid-page. */
 const slow: Mechanics = { ...quick, rowsPerSecond: 4 };
 
 /** A printer whose engine is at the other end of a pseudo-terminal. */
-async function startSerialRig(mechanics: Mechanics, faultTimeoutMs = 20_000) {
+async function startSerialRig(
+  mechanics: Mechanics,
+  faultTimeoutMs = 20_000,
+  packer: Packer = new ThreadedPacker(),
+) {
   await using made = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "platen-serial-print-"));
   made.defer(() => rm(folder, { recursive: true }));
@@ -36,7 +44,15 @@ async function startSerialRig(mechanics: Mechanics, faultTimeoutMs = 20_000) {
   const line: Line = made.use(await ptyLine(path));
   const model = new EngineModel({ keepSheets: true });
   const engine = made.use(attachEngine(line, model, { mechanics }));
-  const driver = made.use(await openSerialSink(path, folder));
+  const driver: EngineDriver = made.use(
+    await openSerialEngine({
+      port: new ReopeningPort({ address: { kind: "path", path }, baudRateBps, rtscts: false }),
+      journal: fileJournal(join(folder, "journal.json")),
+      baudRateBps,
+      packer,
+      openTimeoutMs: 15_000,
+    }),
+  );
   const overrides = (): Partial<EngineDriver> => ({
     capabilities: driver.capabilities,
     outputLocation: (jobId) => driver.outputLocation(jobId),
@@ -133,6 +149,26 @@ describe.concurrent("a print over a serial line", () => {
       stateReasons: [JobStateReason.JOB_CANCELED_AT_DEVICE],
     });
     expect(serial.model.counts).toMatchObject({ fed: 1, stacked: 0, wasted: 1 });
+  });
+
+  test("S1415: a packing thread that dies in mid-page ends the print with the reason, and the next one prints", async () => {
+    const fragile = new ThreadedPacker(new URL("../testing/fragile-packer.ts", import.meta.url));
+    let strips = 0;
+    const packer: Packer = {
+      pack: (strip, ...rest) => fragile.pack(++strips === 2 ? { ...strip, yPx: 13 } : strip, ...rest),
+      [Symbol.asyncDispose]: () => fragile[Symbol.asyncDispose](),
+    };
+    await using serial = await startSerialRig(quick, undefined, packer);
+    const { ended } = await serial.begin();
+    expect(await ended).toMatchObject({
+      state: JobState.ABORTED,
+      errorCode: "internal",
+      message: "the packing thread has crashed: it ended with 3",
+    });
+    serial.model.sheets.splice(0);
+    const next = await serial.rig.print(serial.rig.instruction({ jobId: "job-2" }));
+    expect(next.at(-1)?.state).toBe(JobState.COMPLETED);
+    expect(serial.model.sheets.map(dotsOfSheet)).toEqual(pages.map((page) => [dotsOfPage(page)]));
   });
 
   test("S1414: the user's cancel completes although the engine is gone", async () => {

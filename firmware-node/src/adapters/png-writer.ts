@@ -95,7 +95,8 @@ export class PngWriter {
     this.#deflate.destroy();
     this.#file.destroy();
     await this.#written.catch(() => {});
-    // A file that is still being opened would come into being after it has been removed.
-    if (!this.#file.closed) await once(this.#file, "close");
+    // A file that is still being opened would come into being after it has been removed. Its own error, of having been
+    // destroyed, may be told before it is closed: `once` would take that for the answer.
+    if (!this.#file.closed) await new Promise<void>((resolve) => this.#file.once("close", () => resolve()));
   }
 }

@@ -26,6 +26,8 @@ import {
 
 export interface RigOptions extends ResultServerOptions {
   readonly engine?: EngineModelOptions;
+  /** An engine in place of the simulated one. */
+  readonly driver?: EngineDriver;
   /** Default: ideal ones. */
   readonly inks?: MediaInks;
   readonly duplex?: boolean;
@@ -102,7 +104,8 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     resolutionsDpi: [300, 600],
     duplex,
   });
-  const driver = made.use(overrides ? { ...delegate(simulated), ...overrides(simulated) } : simulated);
+  const overridden = overrides ? { ...delegate(simulated), ...overrides(simulated) } : simulated;
+  const driver = made.use(options.driver ?? overridden);
   const store = made.use(new HttpFetch({ tls: {}, allowPlaintext: false }));
   const printer = made.use(
     new Printer({

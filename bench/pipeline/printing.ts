@@ -1,7 +1,7 @@
-/** Prints one page with a `platen-printer` of its own, and says what it took. */
-import { spawn } from "node:child_process";
+/** Prints a job with a `platen-printer` of its own, and says what it took. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -11,8 +11,36 @@ import { startResultServer, testToken } from "../../firmware-node/src/testing/re
 import { TestBackend } from "../../firmware-node/src/testing/test-backend.ts";
 
 export interface Printing {
-  readonly page: ServedPage;
-  readonly sink: "png" | "sim";
+  readonly pages: readonly ServedPage[];
+  /** `serial`: an engine in a process of its own, which takes all that comes (engine.ts). */
+  readonly sink: "png" | "sim" | "serial";
+  /** The one core that all threads of the printer share. Default: as many as there are. */
+  readonly onCore?: number;
+  /** Measure a second job, when programs are compiled and memory has been taken. Default: the first. */
+  readonly warm?: boolean;
+}
+
+/** Threads of the printer by what they do, named as the system knows them. */
+const stageOf: Readonly<Record<string, keyof Stages>> = {
+  "libuv-worker": "decode",
+  "libvips worker": "decode",
+  halftone: "dots",
+  packing: "pack",
+  MainThread: "main",
+};
+
+/** CPU seconds of a job, by stage. */
+export interface Stages {
+  /** JPEG and PNG, on the thread pool; writing of files too. */
+  readonly decode: number;
+  /** Colour and halftone. */
+  readonly dots: number;
+  /** Codecs of the engine link. */
+  readonly pack: number;
+  /** Fetching, framing, sending, and whatever holds the stages together. */
+  readonly main: number;
+  /** V8's own threads: garbage, compilation. */
+  readonly rest: number;
 }
 
 export interface Taken {
@@ -24,6 +52,7 @@ export interface Taken {
   readonly wallS: number;
   /** Of all threads, for the job. */
   readonly cpuS: number;
+  readonly stages: Stages;
 }
 
 /** Clock ticks of /proc, a second: 100 on every Linux that Node runs on. */
@@ -35,50 +64,104 @@ async function memoryOf(pid: number): Promise<{ nowMiB: number; mostMiB: number 
   return { nowMiB: field("VmRSS"), mostMiB: field("VmHWM") };
 }
 
-async function cpuSecondsOf(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+async function stagesOf(pid: number): Promise<Stages> {
+  const stages = { decode: 0, dots: 0, pack: 0, main: 0, rest: 0 };
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    // "TID (NAME) STATE …": a name may hold anything but its end.
+    const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, "utf8");
+    const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    stages[stageOf[name] ?? "rest"] += (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  }
+  return stages;
 }
 
-/** `program` is the `platen-printer` command, a source or a bundle. Throws when the page does not print. */
-export async function printInProcess(program: string, { page, sink }: Printing): Promise<Taken> {
+export const stageNames = ["decode", "dots", "pack", "main", "rest"] as const;
+
+const difference = (after: Stages, before: Stages): Stages => ({
+  decode: after.decode - before.decode,
+  dots: after.dots - before.dots,
+  pack: after.pack - before.pack,
+  main: after.main - before.main,
+  rest: after.rest - before.rest,
+});
+
+/** The engine at the end of a line. Resolves, when it answers, to what the printer's sink is called. */
+async function serialSink(folder: string, made: AsyncDisposableStack): Promise<string> {
+  const path = join(folder, "engine");
+  const program = join(import.meta.dirname, "engine.ts");
+  const child = spawn(process.execPath, [program, path], { stdio: ["ignore", "pipe", "inherit"] });
+  made.defer(() => end(child));
+  await once(child.stdout, "data");
+  return `serial:${path}`;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null && child.kill()) await once(child, "exit");
+}
+
+/** `program` is the `platen-printer` command, a source or a bundle. Throws when the job does not print. */
+export async function printInProcess(
+  program: string,
+  { pages, sink, onCore, warm = false }: Printing,
+): Promise<Taken> {
   await using made = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "platen-bench-"));
   made.defer(() => rm(folder, { recursive: true, force: true }));
-  const mediaHeightUm = Math.ceil((page.heightPx * 25_400) / 600);
-  const results = made.use(await startResultServer({ pages: [page], resolutionDpi: 600, mediaHeightUm }));
+  const mediaHeightUm = Math.ceil((Math.max(...pages.map(({ heightPx }) => heightPx)) * 25_400) / 600);
+  const results = made.use(await startResultServer({ pages, resolutionDpi: 600, mediaHeightUm }));
   const backend = made.use(new TestBackend());
+  const addresses = {
+    png: () => `png:${join(folder, "sheets")}`,
+    sim: () => "sim:",
+    serial: () => serialSink(folder, made),
+  };
+  const address = await addresses[sink]();
   const args = [
     program,
     "--json",
     "--printer-id=printer-1",
     `--backend=${await backend.listen()}`,
-    `--sink=${sink}:${sink === "png" ? join(folder, "sheets") : ""}`,
+    `--sink=${address}`,
     `--state-dir=${folder}`,
   ];
   // As the board has it.
   const env = { ...process.env, MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "4" };
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env });
-  made.defer(async () => {
-    if (child.exitCode === null && child.kill()) await once(child, "exit");
-  });
+  const command =
+    onCore === undefined
+      ? [process.execPath, ...args]
+      : ["taskset", "--cpu-list", String(onCore), process.execPath, ...args];
+  const child = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "ignore", "inherit"], env });
+  made.defer(() => end(child));
   const pid = child.pid!;
-  await backend.until(() => backend.registrations.length > 0);
-  const idle = await memoryOf(pid);
-  const [startedMs, cpuBeforeS] = [performance.now(), await cpuSecondsOf(pid)];
-  backend.offer(
-    create(PrintInstructionSchema, {
-      session: { jobId: "job-1", printerId: "printer-1" },
-      metafileUrl: results.metafileUrl("job-1"),
-      token: testToken,
-    }),
+  const gone = once(child, "exit").then(([code]) =>
+    Promise.reject(new Error(`the printer ended with ${code}`)),
   );
-  const { state, message } = await backend.reported("job-1", ({ state }) => state >= JobState.CANCELED);
-  if (state !== JobState.COMPLETED) throw new Error(`the page did not print: ${message}`);
+  gone.catch(() => {});
+  await Promise.race([gone, backend.until(() => backend.registrations.length > 0)]);
+  const idle = await memoryOf(pid);
+  const print = async (jobId: string): Promise<void> => {
+    backend.offer(
+      create(PrintInstructionSchema, {
+        session: { jobId, printerId: "printer-1" },
+        metafileUrl: results.metafileUrl(jobId),
+        token: testToken,
+      }),
+    );
+    const end = backend.reported(jobId, (one) => one.state >= JobState.CANCELED);
+    const { state, message } = await Promise.race([gone, end]);
+    if (state !== JobState.COMPLETED) throw new Error(`the job did not print: ${message}`);
+  };
+  if (warm) await print("job-0");
+  const [startedMs, before] = [performance.now(), await stagesOf(pid)];
+  await print("job-1");
+  const wallS = (performance.now() - startedMs) / 1000;
+  const stages = difference(await stagesOf(pid), before);
   return {
     idleMiB: idle.nowMiB,
     peakMiB: (await memoryOf(pid)).mostMiB,
-    wallS: (performance.now() - startedMs) / 1000,
-    cpuS: (await cpuSecondsOf(pid)) - cpuBeforeS,
+    wallS,
+    cpuS: Object.values(stages).reduce((sum: number, one: number) => sum + one, 0),
+    stages,
   };
 }

@@ -1,0 +1,87 @@
+/**
+ * An engine that takes pages as fast as they come and lays no dots: a program, `engine.ts PTY`, so that none of what an engine
+ * does is counted as the printer's. It keeps the whole protocol, and all its codecs are on offer.
+ */
+import {
+  decodeMessage,
+  type Engine,
+  type EngineLinkEvent,
+  engineDueMs,
+  FrameReader,
+  frameCost,
+  noJob,
+  ownVersions,
+  type Sequenced,
+  startEngine,
+  type Status,
+  stepEngine,
+} from "../../hw/protocol/index.ts";
+import { type Line, ptyLine, realClock, simulatedCapabilities } from "../../hw/src/link/index.ts";
+
+const capacityBytes = 1024 * 1024;
+
+const idle: Status = {
+  state: "idle",
+  reasons: [],
+  refusal: "none",
+  refusedNumber: 0,
+  jobKey: noJob,
+  sheetsStacked: 0,
+  stackedDigest: 0,
+  sheet: 0,
+  rowsPrinted: 0,
+  cancelPresses: 0,
+  supplies: [],
+  message: "",
+};
+
+/** Runs at the end of `line` for ever. */
+function attend(line: Line): void {
+  const reader = new FrameReader();
+  const events: EngineLinkEvent[] = [];
+  const options = { ...ownVersions, bootId: 1, capabilities: simulatedCapabilities, capacityBytes };
+  let status = idle;
+  let engine: Engine = startEngine(options, status, realClock.nowMs());
+  let stepping = false;
+  let cancelTick = () => {};
+
+  const tell = (change: Partial<Status>): void => {
+    status = { ...status, ...change };
+    take({ kind: "status", status });
+  };
+  const deliver = ({ type, payload }: Sequenced): void => {
+    const message = decodeMessage(type, payload);
+    if (message?.kind === "job") tell({ jobKey: message.jobKey, sheetsStacked: message.sheetsStacked });
+    // One-sided pages only: each is a sheet.
+    if (message?.kind === "page-end") {
+      tell({ sheetsStacked: status.sheetsStacked + 1, stackedDigest: message.digest });
+    }
+    take({ kind: "done", cost: frameCost(payload.length) });
+  };
+  const take = (event: EngineLinkEvent): void => {
+    events.push(event);
+    if (stepping) return;
+    stepping = true;
+    for (let next = events.shift(); next; next = events.shift()) {
+      const step = stepEngine(engine, next, realClock.nowMs());
+      engine = step.engine;
+      for (const effect of step.effects) {
+        if (effect.kind === "transmit") line.write(effect.bytes);
+        if (effect.kind === "deliver") deliver(effect.frame);
+      }
+    }
+    stepping = false;
+    cancelTick();
+    const dueMs = engineDueMs(engine);
+    if (dueMs === undefined) return;
+    cancelTick = realClock.after(dueMs - realClock.nowMs(), () => take({ kind: "tick" }));
+  };
+  line.onBytes((bytes) => {
+    for (const frame of reader.push(bytes)) take({ kind: "frame", frame });
+  });
+}
+
+await using line = await ptyLine(process.argv[2]!);
+attend(line);
+console.log("ready");
+await line.closed;

@@ -21,6 +21,7 @@
  * range −= bound. While range < 2²⁴, the top byte of low goes out (carries going back into bytes before it) and both shift
  * left by 8. At the end low + 2²⁴ − 1, its lower 24 bits cleared, goes out; zero bytes at the very end are left out.
  */
+import { scratch } from "./scratch.ts";
 
 const quietContext = 1024;
 const contexts = quietContext + 1;
@@ -46,7 +47,7 @@ class Output {
   #end = -1;
 
   constructor(limitBytes: number) {
-    this.#bytes = new Uint8Array(limitBytes);
+    this.#bytes = scratch(limitBytes);
   }
 
   get full(): boolean {

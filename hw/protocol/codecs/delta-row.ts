@@ -7,6 +7,7 @@
  * means that more bytes follow, which add to the count; each 255 among them says that yet another follows. Then come the
  * replacements. FF, which would keep 31 or more and replace 8, is the end of the row instead: such a change is split.
  */
+import { scratch } from "./scratch.ts";
 
 const endOfRow = 0xff;
 
@@ -17,7 +18,7 @@ export function encodeDeltaRow(
   limitBytes: number,
 ): Uint8Array<ArrayBuffer> | undefined {
   // Room for one command beyond the limit, so that only rows and not bytes are checked.
-  const out = new Uint8Array(limitBytes + 2 * strideBytes + 2);
+  const out = scratch(limitBytes + 2 * strideBytes + 2);
   let end = 0;
   for (let row = 0; row < plain.length; row += strideBytes) {
     let kept = 0;

@@ -2,10 +2,11 @@
  * PackBits (Apple; TIFF 6.0 section 9), over the whole band as one run of bytes. A control byte n: 0 to 127, n + 1 bytes
  * follow as they are; 129 to 255, the next byte comes 257 − n times; 128, nothing.
  */
+import { scratch } from "./scratch.ts";
 
 /** The encoded bytes, or undefined when they would be `limitBytes` or more. */
 export function encodePackBits(plain: Uint8Array, limitBytes: number): Uint8Array<ArrayBuffer> | undefined {
-  const out = new Uint8Array(limitBytes);
+  const out = scratch(limitBytes);
   let end = 0;
   let i = 0;
   let literalsFrom = 0;

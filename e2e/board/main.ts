@@ -66,7 +66,12 @@ function count(text: string): number {
 
 /** The image, and what lies beside it. */
 async function findImage({ image, out }: Options): Promise<string> {
-  if (image !== undefined) return resolve(image);
+  if (image !== undefined) {
+    await stat(image).catch(() => {
+      throw new Error(`there is no image ${image}: build one with npm run flash -- build`);
+    });
+    return resolve(image);
+  }
   say("building the image (platen-flash build; what has not changed is not built again)");
   const { stderr } = await runProgram("hw/flash/main.ts", ["build", "--out", out], { signal });
   for (const line of stderr.trim().split("\n")) say(line);

@@ -59,6 +59,8 @@ export interface InstallOptions {
   readonly allowDowngrade?: boolean;
   /** Which attempt this is: a version that failed is tried again only at a later one. Default 1. */
   readonly attempt?: number;
+  /** Called when the bundle has passed all checks, before anything of it is unpacked; stops the installation by throwing. */
+  readonly onVerified?: () => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -172,6 +174,7 @@ export class Board {
   async install(file: string, options: InstallOptions): Promise<Manifest> {
     const bundle = await verifyBundle(file, await this.keys(), options.signal);
     await this.#admit(bundle, options);
+    await options.onVerified?.();
     const { manifest } = bundle;
     if (manifest.kind === "runtime") {
       if (await this.runtime(manifest.payload.sha256)) return manifest;

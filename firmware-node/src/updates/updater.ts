@@ -31,8 +31,8 @@ export interface UpdaterOptions {
   readonly version: string;
   /** Present while that is on trial. */
   readonly health: Health | undefined;
-  readonly printer: Printer;
-  readonly client: ServiceClient<typeof PrinterUpdateService>;
+  readonly printer: Pick<Printer, "printerId" | "status">;
+  readonly client: Pick<ServiceClient<typeof PrinterUpdateService>, "checkForUpdate">;
   readonly printerKey: () => string;
   readonly fetch: Pick<HttpFetch, "getFrom">;
   /** What this board is, as bundles name it. */
@@ -48,6 +48,19 @@ interface Progress {
   readonly percent?: number;
   readonly message?: string;
 }
+
+/** An offer that is taken up. */
+interface Attempt {
+  readonly offer: UpdateOffer;
+  /** Aborts when the printer stops, or the offer no longer stands. */
+  readonly signal: AbortSignal;
+  /** Goes on to a phase. Throws when the backend answers that the offer no longer stands. */
+  readonly say: (phase: UpdatePhase, text?: string, percent?: number) => Promise<void>;
+}
+
+/** What tells offers apart: the app, and which attempt it is. */
+const keyOf = (offer: UpdateOffer | undefined): string =>
+  offer ? `${offer.bundles.at(-1)?.sha256Hex} ${offer.attempt}` : "";
 
 const callTimeoutMs = 15_000;
 /** After a check that failed, milliseconds. */
@@ -66,7 +79,7 @@ const isRefusal = (error: unknown): error is PlatenError =>
 export class Updater {
   readonly #options: UpdaterOptions;
   #progress: Progress = { phase: UpdatePhase.UP_TO_DATE };
-  /** An offer that was refused, as `offerKey` names it, and why. */
+  /** An offer that was refused, as `keyOf` names it, and why. */
   #refused: { key: string; progress: Progress } | undefined;
 
   constructor(options: UpdaterOptions) {
@@ -127,11 +140,18 @@ export class Updater {
     );
   }
 
-  /** Goes on to another step, and says so; that the backend cannot hear it just now stops nothing. */
-  async #step(progress: Progress, signal: AbortSignal, text?: string): Promise<void> {
+  /** Goes on to another step, and says so. Resolves to what the backend says to it; that it cannot hear it just now stops nothing. */
+  async #step(
+    progress: Progress,
+    signal: AbortSignal,
+    text?: string,
+  ): Promise<CheckForUpdateResponse | undefined> {
     this.#progress = progress;
     if (text) this.#options.onStep(text);
-    await this.#check(signal).catch(() => signal.throwIfAborted());
+    return this.#check(signal).catch(() => {
+      signal.throwIfAborted();
+      return undefined;
+    });
   }
 
   /** Resolves to whether the printer should be started anew. */
@@ -139,32 +159,38 @@ export class Updater {
     const app = offer.bundles.at(-1);
     if (!app) return false;
     const { version: targetVersion } = app;
-    const key = `${app.sha256Hex} ${offer.attempt}`;
+    const key = keyOf(offer);
     const refusal =
       this.#refused?.key === key ? this.#refused.progress : await this.#knownFailure(offer, app);
     if (refusal) {
       if (refusal.phase !== this.#progress.phase) await this.#step(refusal, signal);
       return false;
     }
+    const withdrawn = new AbortController();
+    const attempt: Attempt = {
+      offer,
+      signal: AbortSignal.any([signal, withdrawn.signal]),
+      say: async (phase, text, percent) => {
+        const progress = { phase, targetVersion, ...(percent !== undefined && { percent }) };
+        const answer = await this.#step(progress, signal, text);
+        if (answer && keyOf(answer.offer) !== key) withdrawn.abort();
+        withdrawn.signal.throwIfAborted();
+      },
+    };
     try {
-      const allowDowngrade = await this.#mayGoBack(offer, app);
-      for (const bundle of offer.bundles)
-        await this.#install(bundle, offer, allowDowngrade, targetVersion, signal);
-      await this.#step(
-        { phase: UpdatePhase.WAITING, targetVersion },
-        signal,
-        `version ${targetVersion} is ready`,
-      );
-      await this.#idle(signal);
-      await this.#step(
-        { phase: UpdatePhase.TRYING, targetVersion },
-        signal,
-        `changing to version ${targetVersion}`,
-      );
+      await this.#install(attempt, await this.#mayGoBack(offer, app));
+      await attempt.say(UpdatePhase.WAITING, `version ${targetVersion} is ready`);
+      await this.#idle(attempt.signal);
+      await attempt.say(UpdatePhase.TRYING, `changing to version ${targetVersion}`);
       await this.#options.board.askTrial(offer.attempt);
       return true;
     } catch (error) {
       signal.throwIfAborted();
+      if (withdrawn.signal.aborted) {
+        const text = `version ${targetVersion} is no longer offered: what has come of it stays`;
+        await this.#step({ phase: UpdatePhase.UP_TO_DATE }, signal, text);
+        return false;
+      }
       const { code, message } = toPlatenError(error);
       if (code === "unavailable") throw error;
       const progress = { phase: UpdatePhase.REFUSED, targetVersion, message };
@@ -188,35 +214,26 @@ export class Updater {
     return from === this.#options.version && to === app.payloadSha256Hex;
   }
 
-  async #install(
-    bundle: OfferedBundle,
-    offer: UpdateOffer,
-    allowDowngrade: boolean,
-    targetVersion: string,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** Fetches what the offer names and puts it beside what runs, the runtime first. */
+  async #install(attempt: Attempt, allowDowngrade: boolean): Promise<void> {
     const { board, boardName, channel } = this.#options;
-    if (await board.runtime(bundle.payloadSha256Hex)) return;
-    const folder = join(board.root, "downloads");
-    await sweepDownloads(folder, new Set(offer.bundles.map(({ sha256Hex }) => sha256Hex)));
-    await this.#step(
-      { phase: UpdatePhase.DOWNLOADING, targetVersion, percent: 0 },
-      signal,
-      `fetching version ${bundle.version}`,
-    );
-    const file = await this.#download(folder, bundle, targetVersion, signal);
-    await this.#step({ phase: UpdatePhase.VERIFYING, targetVersion }, signal);
-    const { attempt } = offer;
-    await board.install(file, { board: boardName, channel, allowDowngrade, attempt, signal });
+    const { offer, signal, say } = attempt;
+    for (const bundle of offer.bundles) {
+      if (await board.runtime(bundle.payloadSha256Hex)) continue;
+      await say(UpdatePhase.DOWNLOADING, `fetching version ${bundle.version}`, 0);
+      const file = await this.#download(bundle, attempt);
+      await say(UpdatePhase.VERIFYING);
+      const onVerified = () => say(UpdatePhase.INSTALLING);
+      const { attempt: number } = offer;
+      const options = { board: boardName, channel, allowDowngrade, attempt: number, signal, onVerified };
+      await board.install(file, options);
+    }
   }
 
-  #download(
-    folder: string,
-    bundle: OfferedBundle,
-    targetVersion: string,
-    signal: AbortSignal,
-  ): Promise<string> {
-    const { printer, printerKey, fetch } = this.#options;
+  async #download(bundle: OfferedBundle, { offer, signal, say }: Attempt): Promise<string> {
+    const { board, printer, printerKey, fetch } = this.#options;
+    const folder = join(board.root, "downloads");
+    await sweepDownloads(folder, new Set(offer.bundles.map(({ sha256Hex }) => sha256Hex)));
     const url = URL.parse(bundle.url);
     if (!url || !/^[0-9a-f]{64}$/.test(bundle.sha256Hex)) {
       throw new PlatenError("update-invalid", "the offer names no bundle that can be fetched");
@@ -226,19 +243,30 @@ export class Updater {
       "platen-printer-id": printer.printerId,
       authorization: `Bearer ${updateKeyOf(printerKey(), bundle.sha256Hex)}`,
     };
-    let saidMs = performance.now();
-    return download(
-      folder,
-      { sha256: bundle.sha256Hex, sizeBytes },
-      (startByte, fetchSignal) => fetch.getFrom(url, headers, startByte, fetchSignal),
-      (bytes) => {
-        if (performance.now() - saidMs < progressMs) return;
-        saidMs = performance.now();
-        const percent = Math.floor((bytes / sizeBytes) * 100);
-        void this.#step({ phase: UpdatePhase.DOWNLOADING, targetVersion, percent }, signal).catch(() => {});
-      },
-      signal,
-    );
+    let haveBytes = 0;
+    const over = new AbortController();
+    // By the clock and not by what comes: an offer may be withdrawn while the line stands still.
+    const reporting = (async () => {
+      const until = AbortSignal.any([signal, over.signal]);
+      for (;;) {
+        await sleep(progressMs, until);
+        await say(UpdatePhase.DOWNLOADING, undefined, Math.floor((haveBytes / sizeBytes) * 100));
+      }
+    })().catch(() => {});
+    try {
+      return await download(
+        folder,
+        { sha256: bundle.sha256Hex, sizeBytes },
+        (startByte, fetchSignal) => fetch.getFrom(url, headers, startByte, fetchSignal),
+        (bytes) => {
+          haveBytes = bytes;
+        },
+        signal,
+      );
+    } finally {
+      over.abort();
+      await reporting;
+    }
   }
 
   /** Waits until nothing is printed or waits to be, and the engine is there: a trial without it would prove nothing. */

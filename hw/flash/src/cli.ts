@@ -44,6 +44,8 @@ interface BuildFlags {
 
 async function build(flags: BuildFlags, signal: AbortSignal): Promise<void> {
   const startMs = performance.now();
+  // Modes of what is made go into the image: they must not be those of who builds.
+  process.umask(0o022);
   const options = {
     steps: stepsIn(resolve(flags.cache), ({ step, tookMs, kept }) =>
       say(`${step}: ${kept ? "nothing changed" : seconds(tookMs)}`),

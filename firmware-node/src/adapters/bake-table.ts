@@ -21,6 +21,7 @@ function inThread(options: InkOptions): Promise<Baked> {
   const thread = new Worker(new URL("./bake-thread.ts", import.meta.url), {
     name: "ink table",
     workerData: options,
+    execArgv: [],
   });
   const damaged = (how: string): void => {
     const [code, what] = options.source

@@ -50,6 +50,8 @@ export class Thread<Q, A> implements AsyncDisposable {
     const worker = new Worker(module, {
       name,
       workerData: data,
+      // What the process was told to import at its start is none of the thread's business.
+      execArgv: [],
       // It holds tables and one strip: garbage is collected early.
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });

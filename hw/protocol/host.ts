@@ -69,7 +69,7 @@ export type HostEvent =
   | { readonly kind: "opened" }
   | { readonly kind: "closed" }
   | { readonly kind: "frame"; readonly frame: Frame }
-  /** A sequenced message; only while up. Its data are not copied. */
+  /** A sequenced message. It waits while the engine is silent, and is void in a session that is not up yet. Its data are not copied. */
   | { readonly kind: "send"; readonly message: Message }
   /** Everything that is not stacked shall be thrown out, now, whatever is under way. */
   | { readonly kind: "abort" }
@@ -261,7 +261,9 @@ function takeEvent(host: Host, event: HostEvent, nowMs: number): HostStep {
     case "frame":
       return takeFrame(host, event.frame, nowMs);
     case "send": {
-      if (host.phase.kind !== "up") throw new Error("a message can be sent only while the engine is there");
+      // Any event can be the one that shows the silence: whoever sends several messages may be in the midst of them. They wait
+      // for the session to be taken up again; without one they are void, like all that was sent in the one before.
+      if (host.engineBootId === undefined || host.phase.kind === "aborting") return { host, effects: [] };
       const { type, payload } = encodeMessage(event.message);
       return { host: { ...host, sender: offer(host.sender, type, payload) }, effects: [] };
     }

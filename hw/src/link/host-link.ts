@@ -88,7 +88,7 @@ export class HostLink {
     for (const frame of this.#reader.push(bytes)) this.#take({ kind: "frame", frame });
   }
 
-  /** Only while up. */
+  /** Once up. What is sent while the engine is silent goes out when it is back, unless `up`, not resumed, says that all is void. */
   send(message: Message): void {
     this.#take({ kind: "send", message });
   }

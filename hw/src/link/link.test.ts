@@ -13,7 +13,7 @@ import {
   type PlainBand,
 } from "../../protocol/index.ts";
 import { EngineModel, type EngineModelOptions } from "../engine-model.ts";
-import { VirtualClock } from "./clock.ts";
+import { type Clock, VirtualClock } from "./clock.ts";
 import { instantMechanics, type Mechanics } from "./engine-device.ts";
 import { FaultyLine, type LineFaults, type LineOptions } from "./faulty-line.ts";
 import { HostLink, type LinkEvent } from "./host-link.ts";
@@ -56,6 +56,12 @@ function makeRig(options: RigOptions = {}) {
   const toEngine = new FaultyLine(clock, random, line, (bytes) => rig.engine.receive(bytes));
   const toHost = new FaultyLine(clock, random, line, (bytes) => rig.link.receive(bytes));
   let bootId = 100;
+  /** How far the host's clock is ahead: how long it stood still, and saw nothing of what happened. */
+  let stillMs = 0;
+  const hostClock: Clock = {
+    nowMs: () => clock.nowMs() + stillMs,
+    after: (delayMs, work) => clock.after(delayMs, work),
+  };
   const startEngine = (): SimulatedEngine =>
     new SimulatedEngine(
       model,
@@ -78,7 +84,7 @@ function makeRig(options: RigOptions = {}) {
         payloadBytes: 512,
         bytesUnderWay: 16_384,
       },
-      clock,
+      hostClock,
       (bytes) => toEngine.send(bytes),
     );
     link.listen((event) => events.push(event));
@@ -92,6 +98,9 @@ function makeRig(options: RigOptions = {}) {
     events,
     link: startLink(),
     engine: startEngine(),
+    hostStandsStill(ms: number): void {
+      stillMs += ms;
+    },
     restartEngine(): void {
       rig.engine.powerOff();
       rig.engine = startEngine();
@@ -288,6 +297,22 @@ describe("a line that", () => {
     expect(rig.model.counts).toEqual({ fed: 3, stacked: 3, wasted: 0 });
     expect(rig.events).toContainEqual({ kind: "lost" });
     expect(rig.events).toContainEqual(expect.objectContaining({ kind: "up", resumed: true }));
+  });
+
+  test("of a host that stood still as long as a silence lasts takes what it goes on to send", () => {
+    const rig = makeRig();
+    rig.run(() => rig.link.isUp);
+    const half = allMessages.length >> 1;
+    sendAll(rig, ...allMessages.slice(0, half));
+    rig.runFor(50);
+    rig.hostStandsStill(3000);
+    // The first of these is what shows the silence.
+    sendAll(rig, ...allMessages.slice(half));
+    expect(rig.link.isUp).toBe(false);
+    rig.run(isStacked(rig, 3));
+    expectPrinted(rig, ...sheets);
+    const seen = rig.events.map((event) => (event.kind === "up" ? event.resumed : event.kind));
+    expect(seen.filter((one) => one !== "status")).toEqual([false, "lost", true]);
   });
 
   test("is cut for good makes the engine feed no further sheet, and throw out what it has", () => {

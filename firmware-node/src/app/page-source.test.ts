@@ -345,7 +345,7 @@ describe("a page that is not what it says aborts the print, and the printer is r
     await expectRefused(await withData(grey(61, 9).png().toBuffer()), /exceeds pixel limit/, 1);
     await expectRefused(await withData(grey(60, 8).png().toBuffer()), /60 × 8 pixels, not 61 × 8/, 1);
     await expectRefused(await withData(grey(16_000, 16_000).png().toBuffer()), /exceeds pixel limit/, 1);
-    await expectRefused(await withData(raw(61, 8, 3).png().toBuffer()), /srgb with 3 channels, not grey/, 1);
+    await expectRefused(await withData(raw(61, 8, 3).png().toBuffer()), /3 channels, not 1/, 1);
     await expectRefused(await withData(raw(61, 8, 4).png().toBuffer()), /4 channels/, 1);
     await expectRefused(
       await withData(grey(61, 8).png().toBuffer(), BandEncoding.JPEG),
@@ -356,17 +356,17 @@ describe("a page that is not what it says aborts the print, and the printer is r
     const jpeg = BandEncoding.JPEG;
     await expectRefused(
       await withData(grey(61, 8).jpeg({ progressive: true }).toBuffer(), jpeg),
-      /progressive/,
+      /not baseline/,
       1,
     );
     await expectRefused(
       await withData(raw(61, 8, 3).toColourspace("cmyk").jpeg().toBuffer(), jpeg),
-      /cmyk/,
+      /4 channels, not 1/,
       1,
     );
     await expectRefused(
       await withData(raw(61, 8, 1).toColourspace("grey16").png().toBuffer()),
-      /more than 8 bits/,
+      /other than 8 bits/,
       1,
     );
     await expectRefused(

@@ -126,7 +126,15 @@ export async function printInProcess(
     `--state-dir=${folder}`,
   ];
   // As the board has it.
-  const env = { ...process.env, MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "4" };
+  // As the board's service has it.
+  const env = {
+    ...process.env,
+    UV_THREADPOOL_SIZE: "4",
+    MALLOC_ARENA_MAX: "1",
+    MALLOC_TRIM_THRESHOLD_: "131072",
+    MALLOC_MMAP_THRESHOLD_: "131072",
+    NODE_OPTIONS: "--max-semi-space-size=1",
+  };
   const command =
     onCore === undefined
       ? [process.execPath, ...args]

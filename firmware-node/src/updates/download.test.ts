@@ -90,6 +90,15 @@ test("other bytes than were offered are refused, and do not stay", async () => {
   expect(await readdir(folder.path)).toEqual([]);
 });
 
+test("a bundle that has rotted where it lay is fetched again", async () => {
+  await using folder = await tempFolder();
+  const rotten = Buffer.from(bytes);
+  rotten[7]! ^= 1;
+  await writeFile(join(folder.path, `${sha256}.bundle`), rotten);
+  const file = await download(folder.path, wanted, once(bytes), () => {}, signal);
+  expect((await readFile(file)).equals(bytes)).toBe(true);
+});
+
 test("more bytes than were offered are refused before they fill the disk", async () => {
   await using folder = await tempFolder();
   const more = once(Buffer.concat([bytes, bytes]));

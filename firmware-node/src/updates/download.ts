@@ -30,8 +30,9 @@ const sizeOf = (file: string): Promise<number> =>
   );
 
 /**
- * Resolves to the file, whole and of the wanted hash. Throws `update-invalid` when other bytes came, `disk-full` (and gives the
- * space back), `unavailable` after a few attempts that brought nothing, and what the server refuses with.
+ * Resolves to the file, whole and of the wanted hash. Throws `download-failed` when other bytes came: they do not stay, and the
+ * next attempt may bring the right ones. Throws `disk-full` (and gives the space back), `unavailable` after a few attempts that
+ * brought nothing, and what the server refuses with.
  */
 export async function download(
   folder: string,
@@ -44,14 +45,16 @@ export async function download(
   if (sizeBytes > sizeMaxBytes) throw new PlatenError("update-refused", "the bundle is too large");
   const [file, part] = [join(folder, `${sha256}.bundle`), join(folder, `${sha256}.part`)];
   await mkdir(folder, { recursive: true });
-  if ((await sizeOf(file)) === sizeBytes) return file;
+  if ((await sizeOf(file)) === sizeBytes && (await hashOf(file, signal)) === sha256) return file;
+  // What lay here is not what was put here.
+  await rm(file, { force: true });
   for (let fruitless = 0; (await sizeOf(part)) < sizeBytes; ) {
     const before = await sizeOf(part);
     try {
       await append(part, before, sizeBytes, fetchFrom, onProgress, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (hasCode(error, "disk-full", "update-invalid")) await rm(part, { force: true });
+      if (hasCode(error, "disk-full", "download-failed")) await rm(part, { force: true });
       if (!hasCode(error, "unavailable") || fruitless >= fruitlessMax) throw error;
     }
     fruitless = (await sizeOf(part)) > before ? 0 : fruitless + 1;
@@ -59,7 +62,7 @@ export async function download(
   }
   if ((await hashOf(part, signal)) !== sha256) {
     await rm(part, { force: true });
-    throw new PlatenError("update-invalid", "other bytes came than were offered: the download is damaged");
+    throw new PlatenError("download-failed", "other bytes came than were offered: the download is damaged");
   }
   await rename(part, file);
   return file;
@@ -80,7 +83,7 @@ async function append(
     for await (const chunk of bytes) {
       signal.throwIfAborted();
       have += chunk.length;
-      if (have > sizeBytes) throw new PlatenError("update-invalid", "more bytes came than were offered");
+      if (have > sizeBytes) throw new PlatenError("download-failed", "more bytes came than were offered");
       await file.writeFile(chunk);
       onProgress(have);
     }

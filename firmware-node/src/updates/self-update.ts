@@ -51,6 +51,7 @@ export async function startSelfUpdate(options: SelfUpdateOptions): Promise<SelfU
     channel,
     version: slot?.manifest.version ?? "0.0.0",
     client: connection.client(PrinterUpdateService),
+    nowMs: () => performance.now(),
   });
   const restart = Promise.withResolvers<void>();
   const running = options.registered

@@ -12,14 +12,14 @@ import {
 import { expect, test } from "vitest";
 import { Board } from "./board.ts";
 import { packBundle } from "./bundle.ts";
-import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder } from "./testing/bundles.ts";
+import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder, testKey } from "./testing/bundles.ts";
 import { Updater, type UpdaterOptions } from "./updater.ts";
 
 /** A board with 1.0.0, and a bundle of 1.1.0 that is larger than a few writes. */
-async function boardAndBundle(folder: string) {
+async function boardAndBundle(folder: string, key = releaseKey) {
   const board = new Board(join(folder, "board"));
   await board.prepare(keySetBytes);
-  const make = async (version: string) => {
+  const make = async (version: string, privateKey = releaseKey) => {
     const tree = join(folder, version);
     const ballast = crypto.getRandomValues(new Uint8Array(60_000));
     await makeTree(tree, { "main.js": "", "ballast.bin": ballast });
@@ -27,12 +27,12 @@ async function boardAndBundle(folder: string) {
     const manifest = appManifest(version);
     return {
       file,
-      made: await packBundle({ folder: tree, manifest, privateKey: releaseKey, file, level: 1 }),
+      made: await packBundle({ folder: tree, manifest, privateKey, file, level: 1 }),
     };
   };
   await board.install((await make("1.0.0")).file, { board: "linux-test", channel: undefined });
   await board.adopt();
-  const { file, made } = await make("1.1.0");
+  const { file, made } = await make("1.1.0", key);
   const bytes = await readFile(file);
   const sha256Hex = createHash("sha256").update(bytes).digest("hex");
   const offered = {
@@ -45,18 +45,25 @@ async function boardAndBundle(folder: string) {
   return { board, bytes, offer: { bundles: [offered], attempt: 1 } };
 }
 
-test("a rollout that is paused stops a download, also on a line that stands still; what came stays", {
-  timeout: 20_000,
-}, async () => {
-  await using folder = await tempFolder();
-  const { board, bytes, offer } = await boardAndBundle(folder.path);
-  const half = bytes.length >> 1;
-  let isPaused = false;
-  let isStalled = true;
-  const starts: number[] = [];
-  const phases: UpdatePhase[] = [];
-  const stopped = Promise.withResolvers<void>();
+interface Told {
+  readonly phase: UpdatePhase;
+  readonly message: string;
+}
 
+interface Backend {
+  /** What it offers now. */
+  readonly offer: () => Awaited<ReturnType<typeof boardAndBundle>>["offer"] | undefined;
+  /** What comes over the line in answer to a request. */
+  readonly line: (startByte: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+}
+
+/** An updater with a backend that asks for a check all the time, and a clock that stands still. */
+function updaterOf(board: Board, { offer, line }: Backend) {
+  const off = new AbortController();
+  const told: Told[] = [];
+  const watchers = new Set<() => void>();
+  let [checks, nowMs] = [0, 0];
+  const starts: number[] = [];
   const options: UpdaterOptions = {
     board,
     version: "1.0.0",
@@ -64,12 +71,14 @@ test("a rollout that is paused stops a download, also on a line that stands stil
     printer: { printerId: "shed", status: () => create(PrinterStatusSchema) },
     client: {
       checkForUpdate: async ({ status }): Promise<CheckForUpdateResponse> => {
-        const phase = status!.phase!;
-        if (phases.at(-1) !== phase) phases.push(phase);
-        if (phases.includes(UpdatePhase.DOWNLOADING) && phase === UpdatePhase.UP_TO_DATE) stopped.resolve();
+        checks++;
+        const { phase, message = "" } = status!;
+        if (told.at(-1)?.phase !== phase) told.push({ phase: phase!, message });
+        for (const look of watchers) look();
+        const now = offer();
         return create(PrinterUpdateService.method.checkForUpdate.output, {
-          intervalMs: 10,
-          ...(!isPaused && { offer }),
+          intervalMs: 1,
+          ...(now && { offer: now }),
         });
       },
     },
@@ -77,30 +86,74 @@ test("a rollout that is paused stops a download, also on a line that stands stil
     fetch: {
       getFrom: async (_url, _headers, startByte, signal) => {
         starts.push(startByte);
-        const line = async function* (): AsyncGenerator<Uint8Array> {
-          yield bytes.subarray(startByte, isStalled ? half : bytes.length);
-          if (!isStalled) return;
-          isPaused = true;
-          await once(signal!, "abort");
-          signal!.throwIfAborted();
-        };
-        return { startByte, totalBytes: bytes.length, etag: "", bytes: line() };
+        return { startByte, totalBytes: undefined, etag: "", bytes: line(startByte, signal!) };
       },
     },
     boardName: "linux-test",
     channel: "stable",
     onStep: () => {},
+    nowMs: () => nowMs,
   };
-  const off = new AbortController();
+  const until = (isSo: () => boolean): Promise<void> =>
+    new Promise((resolve) => {
+      const look = () => {
+        if (isSo()) resolve();
+      };
+      watchers.add(look);
+      look();
+    });
   const running = new Updater(options).run(off.signal);
-  await stopped.promise;
-  expect(phases).toEqual([UpdatePhase.UP_TO_DATE, UpdatePhase.DOWNLOADING, UpdatePhase.UP_TO_DATE]);
+  running.catch(() => {});
+  return {
+    running,
+    /** What it has said, a line for each change. */
+    told,
+    /** Where each request began. */
+    starts,
+    until,
+    /** Resolves when the updater has looked at the offer again. */
+    looksAgain: () => {
+      const wanted = checks + 3;
+      return until(() => checks >= wanted);
+    },
+    passMinutes: (minutes: number) => {
+      nowMs += 60_000 * minutes;
+    },
+    [Symbol.asyncDispose]: async () => {
+      off.abort();
+      await Promise.allSettled([running]);
+    },
+  };
+}
+
+const phasesOf = (told: readonly Told[]): UpdatePhase[] => told.map(({ phase }) => phase);
+const refusals = (told: readonly Told[]): number =>
+  phasesOf(told).filter((phase) => phase === UpdatePhase.REFUSED).length;
+
+test("a rollout that is paused stops a download, also on a line that stands still; what came stays", {
+  timeout: 20_000,
+}, async () => {
+  await using folder = await tempFolder();
+  const { board, bytes, offer } = await boardAndBundle(folder.path);
+  const half = bytes.length >> 1;
+  let [isPaused, isStalled] = [false, true];
+  const line = async function* (startByte: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    yield bytes.subarray(startByte, isStalled ? half : bytes.length);
+    if (!isStalled) return;
+    isPaused = true;
+    await once(signal, "abort");
+    signal.throwIfAborted();
+  };
+  await using updater = updaterOf(board, { offer: () => (isPaused ? undefined : offer), line });
+  const { told } = updater;
+  await updater.until(() => told.length > 2 && told.at(-1)!.phase === UpdatePhase.UP_TO_DATE);
+  expect(phasesOf(told)).toEqual([UpdatePhase.UP_TO_DATE, UpdatePhase.DOWNLOADING, UpdatePhase.UP_TO_DATE]);
 
   // It goes on, from where it was.
   [isPaused, isStalled] = [false, false];
-  await running;
-  expect(starts).toEqual([0, half]);
-  expect(phases.slice(3)).toEqual([
+  await updater.running;
+  expect(updater.starts).toEqual([0, half]);
+  expect(phasesOf(told).slice(3)).toEqual([
     UpdatePhase.DOWNLOADING,
     UpdatePhase.VERIFYING,
     UpdatePhase.INSTALLING,
@@ -108,4 +161,47 @@ test("a rollout that is paused stops a download, also on a line that stands stil
     UpdatePhase.TRYING,
   ]);
   expect((await board.next()).slot.manifest.version).toBe("1.1.0");
+});
+
+test("a download that came damaged is fetched again after a pause, which doubles, until it comes whole", async () => {
+  await using folder = await tempFolder();
+  const { board, bytes, offer } = await boardAndBundle(folder.path);
+  const damaged = Buffer.from(bytes);
+  damaged[bytes.length >> 1]! ^= 1;
+  let comes = damaged;
+  const line = async function* (): AsyncGenerator<Uint8Array> {
+    yield comes;
+  };
+  await using updater = updaterOf(board, { offer: () => offer, line });
+  const { told, starts } = updater;
+  await updater.until(() => refusals(told) === 1);
+  expect(told.at(-1)!.message).toMatch(/damaged; tried again in 1 min$/);
+  updater.passMinutes(0.9);
+  await updater.looksAgain();
+  expect(starts).toEqual([0]);
+  updater.passMinutes(0.1);
+  await updater.until(() => refusals(told) === 2);
+  expect(told.at(-1)!.message).toMatch(/damaged; tried again in 2 min$/);
+  updater.passMinutes(1.9);
+  await updater.looksAgain();
+  expect(starts).toEqual([0, 0]);
+  comes = bytes;
+  updater.passMinutes(0.1);
+  await updater.running;
+  expect(starts).toEqual([0, 0, 0]);
+  expect((await board.next()).slot.manifest.version).toBe("1.1.0");
+});
+
+test("a bundle that nobody trusted has signed is refused for good", async () => {
+  await using folder = await tempFolder();
+  const { board, bytes, offer } = await boardAndBundle(folder.path, testKey("thief"));
+  const line = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  };
+  await using updater = updaterOf(board, { offer: () => offer, line });
+  await updater.until(() => refusals(updater.told) === 1);
+  expect(updater.told.at(-1)!.message).toMatch(/not trusted$/);
+  updater.passMinutes(1e6);
+  await updater.looksAgain();
+  expect([updater.starts, refusals(updater.told)]).toEqual([[0], 1]);
 });

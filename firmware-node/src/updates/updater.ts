@@ -40,6 +40,8 @@ export interface UpdaterOptions {
   readonly channel: string;
   /** Told of each step, for people. */
   readonly onStep: (message: string) => void;
+  /** Monotonic, milliseconds. */
+  readonly nowMs: () => number;
 }
 
 interface Progress {
@@ -58,6 +60,16 @@ interface Attempt {
   readonly say: (phase: UpdatePhase, text?: string, percent?: number) => Promise<void>;
 }
 
+/** An offer that came to nothing. */
+interface Setback {
+  /** As `keyOf` names it. */
+  readonly key: string;
+  readonly progress: Progress;
+  readonly times: number;
+  /** When it is taken up again; Infinity for one that is refused. */
+  readonly againMs: number;
+}
+
 /** What tells offers apart: the app, and which attempt it is. */
 const keyOf = (offer: UpdateOffer | undefined): string =>
   offer ? `${offer.bundles.at(-1)?.sha256Hex} ${offer.attempt}` : "";
@@ -72,6 +84,9 @@ const keptCheckMs = 100;
 /** Between reports of how much has come, milliseconds. */
 const progressMs = 2000;
 
+/** How long an offer is left alone that failed so often, milliseconds: a minute, and twice as long each time up to an hour. */
+const pauseMs = (times: number): number => Math.min(3_600_000, 60_000 * 2 ** (times - 1));
+
 /** What the offer itself is the reason for: it is not tried again as it is. */
 const isRefusal = (error: unknown): error is PlatenError =>
   hasCode(error, "update-invalid", "update-refused");
@@ -79,8 +94,7 @@ const isRefusal = (error: unknown): error is PlatenError =>
 export class Updater {
   readonly #options: UpdaterOptions;
   #progress: Progress = { phase: UpdatePhase.UP_TO_DATE };
-  /** An offer that was refused, as `keyOf` names it, and why. */
-  #refused: { key: string; progress: Progress } | undefined;
+  #setback: Setback | undefined;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
@@ -160,10 +174,12 @@ export class Updater {
     if (!app) return false;
     const { version: targetVersion } = app;
     const key = keyOf(offer);
-    const refusal =
-      this.#refused?.key === key ? this.#refused.progress : await this.#knownFailure(offer, app);
-    if (refusal) {
-      if (refusal.phase !== this.#progress.phase) await this.#step(refusal, signal);
+    const setback = this.#setback?.key === key ? this.#setback : undefined;
+    const isLeftAlone = setback !== undefined && this.#options.nowMs() < setback.againMs;
+    const failure = isLeftAlone ? setback.progress : await this.#knownFailure(offer, app);
+    if (failure) {
+      const { phase, targetVersion: shown } = this.#progress;
+      if (failure.phase !== phase || failure.targetVersion !== shown) await this.#step(failure, signal);
       return false;
     }
     const withdrawn = new AbortController();
@@ -191,13 +207,24 @@ export class Updater {
         await this.#step({ phase: UpdatePhase.UP_TO_DATE }, signal, text);
         return false;
       }
-      const { code, message } = toPlatenError(error);
-      if (code === "unavailable") throw error;
-      const progress = { phase: UpdatePhase.REFUSED, targetVersion, message };
-      if (isRefusal(error)) this.#refused = { key, progress };
-      await this.#step(progress, signal, `version ${targetVersion} is refused: ${message}`);
+      if (hasCode(error, "unavailable")) throw error;
+      this.#setback = this.#setbackOf(error, key, targetVersion, (setback?.times ?? 0) + 1);
+      const { progress } = this.#setback;
+      await this.#step(progress, signal, `version ${targetVersion} is refused: ${progress.message}`);
       return false;
     }
+  }
+
+  #setbackOf(error: unknown, key: string, targetVersion: string, times: number): Setback {
+    const { message } = toPlatenError(error);
+    const leftMs = isRefusal(error) ? Number.POSITIVE_INFINITY : pauseMs(times);
+    const again = isRefusal(error) ? "" : `; tried again in ${leftMs / 60_000} min`;
+    return {
+      key,
+      progress: { phase: UpdatePhase.REFUSED, targetVersion, message: message + again },
+      times,
+      againMs: this.#options.nowMs() + leftMs,
+    };
   }
 
   /** What became of the same offer in an earlier trial. */

@@ -279,3 +279,13 @@ describe("a full disk at every step of an update", () => {
     }
   });
 });
+
+test("a trial that a full disk has no space to remember does not begin: it could begin for ever", async () => {
+  await using folder = await tempFolder();
+  const { root } = await newBoard(folder.path);
+  await new Board(root).install(await bundleOf(folder.path, "1.1.0"), here);
+  await new Board(root).askTrial();
+  const noSpace = () => Promise.reject(diskError(Object.assign(new Error("full"), { code: "ENOSPC" })));
+  expect(await versionOf(new Board(root, { ...disk, writeFile: noSpace }))).toEqual(["1.0.0", false]);
+  expect(await versionOf(new Board(root))).toEqual(["1.0.0", false]);
+});

@@ -15,7 +15,7 @@
  */
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { PlatenError } from "@platen/proto";
+import { hasCode, PlatenError } from "@platen/proto";
 import {
   type AppManifest,
   type BundleHead,
@@ -256,6 +256,17 @@ export class Board {
     return writeState(this.#disk, this.#path("state.json"), state);
   }
 
+  /** Remembers it where there is space: a full disk keeps nothing from being started. Resolves to whether there was. */
+  #note(state: State): Promise<boolean> {
+    return this.#remember(state).then(
+      () => true,
+      (error: unknown) => {
+        if (hasCode(error, "disk-full")) return false;
+        throw error;
+      },
+    );
+  }
+
   /**
    * What to start now. A trial is taken off the board before it begins: whatever becomes of it, the next start is of `current`
    * again unless `judge` says otherwise. Throws `configuration` when the board has no version that is whole.
@@ -267,9 +278,10 @@ export class Board {
       const { name: slot, manifest } = trial;
       const { asked: attempt = 1, ...rest } = state;
       const trying = { slot, version: manifest.version, sha256: manifest.payload.sha256, attempt };
-      await this.#remember({ ...rest, starts: state.starts + 1, trying });
+      const isNoted = await this.#note({ ...rest, starts: state.starts + 1, trying });
       await this.#withdrawTrial();
-      return { slot: trial, trial: true };
+      // One that nobody would remember could be tried for ever.
+      if (isNoted) return { slot: trial, trial: true };
     }
     const current = await this.current();
     if (state.trying && current?.name === state.trying.slot) await this.judge("good", "");
@@ -279,7 +291,7 @@ export class Board {
     const slot = current ?? (await this.#slot("a")) ?? (await this.#slot("b"));
     if (!slot) throw new PlatenError("configuration", `${this.root} holds no version to start`);
     const known = await this.state();
-    await this.#remember({ ...known, starts: known.starts + 1 });
+    await this.#note({ ...known, starts: known.starts + 1 });
     return { slot, trial: false };
   }
 
@@ -291,7 +303,7 @@ export class Board {
     if (outcome === "good") {
       await replaceLink(this.#disk, this.#path("current"), `slots/${state.trying.slot}`);
     }
-    await this.#remember(judged(state, outcome, reason, before?.manifest.payload.sha256));
+    await this.#note(judged(state, outcome, reason, before?.manifest.payload.sha256));
   }
 
   /**
@@ -308,7 +320,7 @@ export class Board {
     if (!isWhatRan || current.manifest.payload.sha256 !== settled.sha256) return undefined;
     // First: should the power go now, the version before runs, and only the blame is forgotten.
     await replaceLink(this.#disk, this.#path("current"), `slots/${before.name}`);
-    await this.#remember(givenUp(state, current.manifest.version, reason));
+    await this.#note(givenUp(state, current.manifest.version, reason));
     return before;
   }
 }

@@ -80,7 +80,13 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 export async function replaceFile(disk: Disk, path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
   const part = `${path}.part`;
   await disk.removeTree(part);
-  await disk.writeFile(part, once(bytes), mode);
+  try {
+    await disk.writeFile(part, once(bytes), mode);
+  } catch (error) {
+    // On a full disk, what there was space for stays otherwise.
+    await disk.removeTree(part).catch(() => {});
+    throw error;
+  }
   await disk.rename(part, path);
   await disk.syncFolder(dirname(path));
 }

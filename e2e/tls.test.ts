@@ -29,10 +29,10 @@ import { PrintQueue } from "../backend/src/app/print-queue.ts";
 import { Printers } from "../backend/src/app/printers.ts";
 import { Registry } from "../backend/src/app/registry.ts";
 import { startBackend } from "../backend/src/compose.ts";
-import { parseBackendConfig } from "../backend/src/config.ts";
+import { type BackendConfig, parseBackendConfig } from "../backend/src/config.ts";
 import { newJobId, parsePrinterId } from "../backend/src/domain/ids.ts";
 import { printerQueueService } from "../backend/src/grpc/printer-queue.ts";
-import { type CertificateFiles, makeAuthority } from "./support/certificates.ts";
+import { type CertificateFiles, makeAuthority, selfSigned } from "./support/certificates.ts";
 import { ended, submit } from "./support/jobs.ts";
 import { stamps } from "./support/pdf.ts";
 import { testPrinter } from "./support/printer.ts";
@@ -196,6 +196,61 @@ describe("certificates on both sides", () => {
     await expect(get({ ...(await material({})) })).rejects.toThrow();
     await expect(get({ ...(await material(stranger)) })).rejects.toThrow();
     await expect(get({}, httpRequest as typeof httpsRequest, url.replace("https", "http"))).rejects.toThrow();
+  });
+});
+
+describe("without an authority given", () => {
+  const listeners = { listen: "localhost:0", executorListen: "localhost:0", httpListen: "localhost:0" };
+  const start = async (settings: Partial<BackendConfig>, files: CertificateFiles = backend) => {
+    const folders = { dataDir: join(dir, "alone", "data"), tempDir: join(dir, "alone", "temp") };
+    const certificate = { tlsCertFile: files.cert, tlsKeyFile: files.key };
+    await using _ = await startBackend(
+      parseBackendConfig({ ...listeners, ...folders, renderWorkers: 1, ...certificate, ...settings }),
+    );
+  };
+
+  it("S101 to S112: roles trust a certificate of their own that signed itself", async () => {
+    const own = await selfSigned(dir, "alone");
+    const tls = { tlsCertFile: own.cert, tlsKeyFile: own.key };
+    await using alone = await embeddedSystem({ ...listeners, ...tls });
+    const settings = { tlsCa: own.cert };
+    await using printer = await testPrinter(alone, { printerId: "alone", mode: "poll", settings });
+    const { job } = await ended(alone, await submit(alone, printer.printerId, stamps(1)));
+    expect(job).toMatchObject({ state: JobState.COMPLETED, mediaSheetsCompleted: 1 });
+  });
+
+  it("roles that cannot trust each other's certificate do not start, and say what is missing", async () => {
+    await expect(start({})).rejects.toMatchObject({
+      code: "configuration",
+      message: expect.stringMatching(/backend\.pem \(.*certificate.*\): give the authority .* --tls-ca$/),
+    });
+  });
+
+  it("nor do those that are given another one", async () => {
+    await expect(start({ tlsCaFile: ca }, stranger)).rejects.toMatchObject({
+      code: "configuration",
+      message: expect.stringContaining(`${ca} is not it`),
+    });
+  });
+
+  it.each([
+    ["--executor-advertise-host", { executorListen: "127.0.0.1:0" }],
+    ["--executor-advertise-host", { executorAdvertiseHost: "elsewhere" }],
+    ["--advertise", { advertise: "elsewhere:6310" }],
+  ])(
+    "nor do those that call each other by a name that the certificate lacks, %s %o",
+    async (cure, settings) => {
+      const message = expect.stringMatching(`DNS:localhost: give a name that it bears with ${cure}`);
+      await expect(start({ tlsCaFile: ca, ...settings })).rejects.toMatchObject({
+        code: "configuration",
+        message,
+      });
+    },
+  );
+
+  it("a role that calls none of its own kind starts with what others trust", async () => {
+    await start({ roles: ["executor"], executorListen: "127.0.0.1:0" });
+    await start({ roles: ["intake"] });
   });
 });
 

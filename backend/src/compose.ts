@@ -7,6 +7,7 @@ import { openSessionStores } from "./app/session-stores.ts";
 import { startExecutors } from "./compose/executors.ts";
 import { startFront } from "./compose/front.ts";
 import { startResultStore } from "./compose/result-store.ts";
+import { checkRoleTls } from "./compose/role-trust.ts";
 import type { Shared } from "./compose/shared.ts";
 import type { BackendConfig, Role } from "./config.ts";
 
@@ -26,7 +27,7 @@ export interface RunningBackend extends AsyncDisposable {
 }
 
 export interface BackendOptions {
-  /** Told of errors that nobody foresaw; default: standard error. */
+  /** Told of errors that nobody foresaw, and of what jobs wait for; default: standard error. */
   readonly log?: (error: PlatenError) => void;
 }
 
@@ -47,6 +48,10 @@ const storageConfig = (config: BackendConfig): StorageConfig =>
         allowPlaintext: config.allowPlaintext,
       };
 
+/** A sentence is enough, but for what nobody foresaw. */
+const logToStderr = (error: PlatenError): void =>
+  console.error(error.code === "internal" ? (error.cause ?? error) : `platen: ${error.message}`);
+
 /** Starts the roles of `config.roles`; throws `configuration` or `plaintext-refused` before anything listens. */
 export async function startBackend(
   config: BackendConfig,
@@ -61,6 +66,8 @@ export async function startBackend(
   for (const address of [config.listen, config.executorListen, config.httpListen]) {
     requireTlsUnlessLoopback(address, secure, config.allowPlaintext, "--allow-plaintext");
   }
+  const plays = (role: Role): boolean => config.roles.includes(role);
+  await checkRoleTls(config, plays, tls);
   await using stack = new AsyncDisposableStack();
   const storage = stack.use(await openStorage(storageConfig(config)));
   const shared: Shared = {
@@ -70,12 +77,11 @@ export async function startBackend(
     stores: await openSessionStores(storage, config.sessionTtlMs),
     tls,
     secure,
-    log: options.log ?? ((error) => console.error(error.cause ?? error)),
+    log: options.log ?? logToStderr,
     now: Date.now,
     stack,
     draining: [],
   };
-  const plays = (role: Role): boolean => config.roles.includes(role);
 
   const { httpAddress, resultUrl } = plays("result-store")
     ? await startResultStore(shared)

@@ -83,7 +83,9 @@ export const backendConfigSchema = z.strictObject({
   tlsKeyFile: filePath.optional().describe("its private key, PEM"),
   tlsCaFile: filePath
     .optional()
-    .describe("authorities that clients' and servers' certificates must come from, PEM"),
+    .describe(
+      "authorities that clients' and servers' certificates must come from, PEM; default: the system's, clients show none",
+    ),
   allowPlaintext: z.boolean().default(false).describe("listen and call without TLS beyond the loopback"),
   enrolmentKey: z
     .string()

@@ -19,6 +19,21 @@ export interface Authority {
   issue(name: string, hosts?: readonly string[]): Promise<CertificateFiles>;
 }
 
+/** A certificate for `localhost` that signed itself: of no authority, and none itself. */
+export async function selfSigned(dir: string, name: string): Promise<CertificateFiles> {
+  const made = await generate([{ name: "commonName", value: name }], {
+    ...options,
+    extensions: [
+      { name: "basicConstraints", cA: false, critical: true },
+      { name: "subjectAltName", altNames: [{ type: 2, value: "localhost" }] },
+    ],
+  });
+  const files = { cert: join(dir, `${name}.pem`), key: join(dir, `${name}.key`) };
+  await writeFile(files.cert, made.cert);
+  await writeFile(files.key, made.private, { mode: 0o600 });
+  return files;
+}
+
 /** When certificates are good; default: for a year from now on. */
 export interface Validity {
   readonly from: Date;

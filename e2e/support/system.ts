@@ -145,7 +145,9 @@ async function systemOver(
   const storage = stack.use(await openStorage(storageConfig));
   const registry = await Registry.open(storage.keyValue, 3000);
   const { tlsCertFile, tlsKeyFile, tlsCaFile } = parts.settings;
-  const tls = await loadTls({ certFile: tlsCertFile, keyFile: tlsKeyFile, caFile: tlsCaFile });
+  // One without an authority signed itself.
+  const caFile = tlsCaFile ?? tlsCertFile;
+  const tls = await loadTls({ certFile: tlsCertFile, keyFile: tlsKeyFile, caFile });
   const credentials = clientCredentials(tls, tls.cert !== undefined);
   const intake = stack.use(connect(parts.intakeAddress, credentials)).client(IntakeService);
   const { settings, ...rest } = parts;

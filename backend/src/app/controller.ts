@@ -29,6 +29,10 @@ export interface ControllerDependencies extends JobRunDependencies {
 /** A failure that nobody foresaw is tried again so often; what is merely away is waited for without end. */
 const maxUnforeseen = 5;
 
+/** What the operator reads of a job that does not get on, and may never: the other side may be misconfigured, not merely away. */
+const waiting = (jobId: string, { code, message }: PlatenError): PlatenError =>
+  new PlatenError(code, `job ${jobId} waits, and will be tried again: ${message}`);
+
 export class Controller {
   readonly #deps: ControllerDependencies;
   constructor(dependencies: ControllerDependencies) {
@@ -59,7 +63,7 @@ export class Controller {
       await delivery.ack();
     } catch (thrown) {
       const error = toPlatenError(thrown);
-      if (!signal.aborted && !isPassing(error, signal)) this.#deps.log(error);
+      if (!signal.aborted) this.#deps.log(isPassing(error, signal) ? waiting(delivery.id, error) : error);
       const retryMs = shutdown.aborted ? 0 : backoffMs(Math.min(delivery.attempt + 1, 10));
       // Where even that fails the lease runs out, and the job is delivered again.
       if (!lost.signal.aborted) await delivery.release(retryMs).catch(this.#logAny);

@@ -7,6 +7,7 @@ import type { Registry, ServiceName } from "../app/registry.ts";
 import type { SessionStores } from "../app/session-stores.ts";
 import type { BackendConfig } from "../config.ts";
 import type { Storage } from "../ports/storage.ts";
+import { roleTls } from "./role-trust.ts";
 
 /** What all roles in a process share. */
 export interface Shared {
@@ -45,6 +46,10 @@ export function balanced(shared: Shared, service: ServiceName): Connection {
   const { config, registry, tls, secure, stack } = shared;
   const policy = service === "executors" ? config.balancing : "round_robin";
   return stack.use(
-    connectBalanced(service, { directory: registry, policy, credentials: clientCredentials(tls, secure) }),
+    connectBalanced(service, {
+      directory: registry,
+      policy,
+      credentials: clientCredentials(roleTls(tls), secure),
+    }),
   );
 }

@@ -12,7 +12,7 @@ import { power } from "./scenarios/power.ts";
 import { settings } from "./scenarios/settings.ts";
 import { print, start } from "./scenarios/start.ts";
 import { unplug } from "./scenarios/unplug.ts";
-import { badUpdate, update } from "./scenarios/updates.ts";
+import { badUpdateScenarios, update } from "./scenarios/updates.ts";
 import { Failed, Stand } from "./stand.ts";
 
 interface Options {
@@ -29,7 +29,7 @@ const scenariosFor = ({ seed, cuts }: Pick<Options, "seed" | "cuts">): readonly 
   print,
   unplug,
   update,
-  badUpdate,
+  ...badUpdateScenarios,
   power(seed, cuts),
   clock,
   settings,
@@ -125,7 +125,7 @@ async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport>
     failure = signal.aborted ? "interrupted" : why(error);
     say(`  - ${failure}`);
     // What comes next begins with a board of which nothing is known.
-    await stand.cutPower();
+    await stand.discard();
   }
   const tookS = Math.round((performance.now() - beganMs) / 1000);
   return { name, title, tookS, checks, figures, ...(failure !== undefined && { failure }) };

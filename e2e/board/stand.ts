@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { StackedSheet } from "@platen/hw";
-import { type JobEvent, JobState, PrinterState, type RegisteredPrinter } from "@platen/proto";
+import { type JobEvent, JobState, PrinterState, type RegisteredPrinter, UpdatePhase } from "@platen/proto";
 import { EmulatedBoard } from "../../hw/flash/src/emulate.ts";
 import { type Backend, enrolmentKey, hostAsSeenByBoard, startBackend } from "./backend.ts";
 import { stateName } from "../../backend/src/domain/job.ts";
@@ -188,6 +188,12 @@ export class Stand implements AsyncDisposable {
     await board?.[Symbol.asyncDispose]();
   }
 
+  /** Cuts the power, and throws the card away. */
+  async discard(): Promise<void> {
+    await this.cutPower();
+    this.#hasCard = false;
+  }
+
   /** Presses the power button, and waits until the board has shut down. */
   async powerDown(): Promise<void> {
     const isDown = this.board.powerDown().then(() => true);
@@ -241,6 +247,13 @@ export class Stand implements AsyncDisposable {
   /** Of the app that runs, as the backend shows it. */
   version(): Promise<string> {
     return this.seen("with a version", ({ update }) => update?.version || undefined);
+  }
+
+  /** Waits until a version has proved itself, and runs. */
+  async running(version: string): Promise<void> {
+    await this.seen(`running ${version}`, ({ update }) =>
+      update?.version === version && update.phase === UpdatePhase.UP_TO_DATE ? true : undefined,
+    );
   }
 
   /** Submits a job of so many sheets. */

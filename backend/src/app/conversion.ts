@@ -194,9 +194,12 @@ async function store(
   signal: AbortSignal,
 ): Promise<ConversionProgress> {
   const { pageNumber, ...record } = page;
-  await stores.converted.put(pageBlobKey(identificationId, pageNumber), createReadStream(path), { signal });
+  // Not over one that printers may be reading: another executor was quicker, whose request had seemed lost.
+  if (!(await stores.pages.get(pageKey(identificationId, pageNumber)))) {
+    await stores.converted.put(pageBlobKey(identificationId, pageNumber), createReadStream(path), { signal });
+    await stores.pages.put(pageKey(identificationId, pageNumber), record);
+  }
   await rm(path, { force: true });
-  await stores.pages.put(pageKey(identificationId, pageNumber), record);
   if (!(await stores.sessions.get(dbIndexOf(session)))) {
     // S112 came first: what was just written must not stay.
     await deleteResult(stores, identificationId);

@@ -11,11 +11,10 @@ import {
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { errorTable, PlatenError, type TlsMaterial, toPlatenError } from "@platen/proto";
 import type { ResultStore } from "../app/result-store.ts";
 import type { Blob } from "../ports/blob.ts";
+import { sendBlob } from "./send-blob.ts";
 
 export interface ResultServer extends AsyncDisposable {
   /** `http://host:port` or `https://host:port` as bound. */
@@ -44,30 +43,6 @@ function refuse(response: ServerResponse, error: PlatenError): void {
   response.writeHead(errorTable[error.code].http, { "content-type": "application/json" }).end(body);
 }
 
-/** First byte asked for, of `Range: bytes=N-`: a printer goes on where a connection broke. Other ranges are ignored, as RFC 9110 allows. */
-function rangeStart(request: IncomingMessage, sizeBytes: number): number {
-  const start = Number(/^bytes=(\d{1,12})-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-  return start < sizeBytes ? start : 0;
-}
-
-async function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  blob: Blob,
-  contentType: string,
-): Promise<void> {
-  const start = rangeStart(request, blob.sizeBytes);
-  response.writeHead(start > 0 ? 206 : 200, {
-    "content-type": contentType,
-    "content-length": blob.sizeBytes - start,
-    "cache-control": "no-store",
-    "accept-ranges": "bytes",
-    ...(start > 0 && { "content-range": `bytes ${start}-${blob.sizeBytes - 1}/${blob.sizeBytes}` }),
-  });
-  if (request.method === "HEAD") response.end();
-  else await pipeline(Readable.from(blob.bytes(start)), response);
-}
-
 async function answer(
   store: ResultStore,
   bundles: BundleSource,
@@ -83,15 +58,15 @@ async function answer(
   if (bundle !== undefined) {
     const printerId = String(request.headers["platen-printer-id"] ?? "");
     const blob = await bundles(bundle, printerId, bearer(request));
-    return send(request, response, blob, "application/vnd.platen.bundle");
+    return sendBlob(request, response, blob, "application/vnd.platen.bundle");
   }
   for (const { pattern, kind } of routes) {
     const [, id, page] = pattern.exec(path) ?? [];
     if (id === undefined) continue;
     if (kind === "metafile")
-      return send(request, response, await store.metafile(id, bearer(request)), "application/json");
+      return sendBlob(request, response, await store.metafile(id, bearer(request)), "application/json");
     const blob = await store.page(id, Number(page), bearer(request), signal);
-    return send(request, response, blob, "application/vnd.platen.bands");
+    return sendBlob(request, response, blob, "application/vnd.platen.bands");
   }
   throw new PlatenError("identification-unknown", "there is nothing here");
 }

@@ -96,6 +96,22 @@ export function blobContract(open: () => Promise<BlobStores>): void {
       expect(await all(store.list())).toMatchObject([{ key: "a", sizeBytes: 900_000 }]);
     }));
 
+  test("a version stays as long as the bytes do, and no put has that of another", () =>
+    withStore(async (store) => {
+      const versions = new Set<string>();
+      for (const content of ["first", "other", "other"]) {
+        await store.put("a", text(content));
+        const { version } = (await store.get("a"))!;
+        expect(version).toMatch(/^[A-Za-z0-9-]+$/);
+        expect((await store.get("a"))!.version).toBe(version);
+        versions.add(version);
+      }
+      await store.delete("a");
+      await store.put("a", text("first"));
+      versions.add((await store.get("a"))!.version);
+      expect(versions.size).toBe(4);
+    }));
+
   test("of puts at the same time one is left, whole", () =>
     withStore(async (store) => {
       const contents = Array.from({ length: 5 }, (_, n) => Buffer.alloc(400_000 + n, n));

@@ -15,6 +15,8 @@ export interface BlobInfo {
 
 export interface Blob {
   readonly sizeBytes: number;
+  /** Of the bytes: whatever is put under the key later, be it the same, has another. Letters, digits, "-". */
+  readonly version: string;
   /** The bytes from `startByte` on; the consumer owns each chunk. Throws `unavailable` when the blob was deleted or replaced since. */
   bytes(startByte?: number): AsyncIterable<Uint8Array>;
 }

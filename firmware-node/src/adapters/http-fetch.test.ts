@@ -61,6 +61,37 @@ test("takes the whole from a server that knows no ranges, and what it says of it
   expect((await read(content.bytes)).toString()).toBe("whole");
 });
 
+test("a byte behind the last one is the end of it: the connection broke just there", async () => {
+  const intercept: ResultServerOptions["intercept"] = (_, response) => {
+    response.writeHead(416, { "content-range": "bytes */5", etag: '"v1"' }).end("no such byte");
+    return true;
+  };
+  await using opened = await open({ intercept });
+  const { store, url } = opened;
+  const content = await store.get(url, testToken, 5, signal);
+  expect(content).toMatchObject({ startByte: 5, totalBytes: 5, etag: '"v1"' });
+  expect(await read(content.bytes)).toHaveLength(0);
+});
+
+test.each([{ "content-range": "bytes */4" }, {}])(
+  "one that lies further behind, or nobody says where, brings the whole: %o",
+  async (headers) => {
+    const starts: number[] = [];
+    const intercept: ResultServerOptions["intercept"] = (request, response) => {
+      starts.push(rangeStart(request));
+      if (rangeStart(request) > 0) response.writeHead(416, headers).end();
+      else response.end("less");
+      return true;
+    };
+    await using opened = await open({ intercept });
+    const { store, url } = opened;
+    const content = await store.get(url, testToken, 5, signal);
+    expect(content.startByte).toBe(0);
+    expect((await read(content.bytes)).toString()).toBe("less");
+    expect(starts).toEqual([5, 0]);
+  },
+);
+
 test("refuses a part that begins elsewhere than asked", async () => {
   const intercept: ResultServerOptions["intercept"] = (request, response) => {
     const start = rangeStart(request) + 1;

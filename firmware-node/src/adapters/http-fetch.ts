@@ -98,6 +98,12 @@ function placeOf(
   return { startByte, totalBytes: total === "*" ? undefined : Number(total) };
 }
 
+/** Whether an answer says that all is there before the byte asked for: the connection broke just behind the last one. */
+const isWhole = ({ headers }: IncomingMessage, startByte: number): boolean =>
+  headers["content-range"] === `bytes */${startByte}`;
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
 function headers(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.once("response", (response) => {
@@ -136,10 +142,17 @@ export class HttpFetch implements ResultStore, Disposable {
   ): Promise<Content> {
     const range = startByte > 0 ? { range: `bytes=${startByte}-` } : {};
     const response = await this.#request(url, { ...headers, ...range }, signal);
+    const etag = response.headers.etag ?? "";
+    if (response.statusCode === 416 && startByte > 0) {
+      response.resume();
+      if (isWhole(response, startByte)) return { startByte, totalBytes: startByte, etag, bytes: nothing() };
+      // There are fewer bytes than were had: all of it tells whether it is still the same.
+      return this.getFrom(url, headers, 0, signal);
+    }
     const place = placeOf(response, startByte);
     // A redirect is no answer either: it would take the token elsewhere.
     if (!place) throw await refusalOf(response, url);
-    return { ...place, etag: response.headers.etag ?? "", bytes: bodyOf(response, url) };
+    return { ...place, etag, bytes: bodyOf(response, url) };
   }
 
   async #request(

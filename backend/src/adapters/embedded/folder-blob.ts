@@ -68,18 +68,21 @@ class FolderBlobStore implements BlobStore {
   async get(key: string): Promise<Blob | undefined> {
     checkBlobKey(key);
     const path = this.#path(key);
-    const found = await stat(path).catch(ignore("ENOENT", "ENOTDIR"));
+    const found = await stat(path, { bigint: true }).catch(ignore("ENOENT", "ENOTDIR"));
     if (found === undefined) return undefined;
+    const sizeBytes = Number(found.size);
     return {
-      sizeBytes: found.size,
+      sizeBytes,
+      // A file is never written to once it has its name: the same on every machine that shares the folder.
+      version: `${found.ino.toString(36)}-${found.mtimeNs.toString(36)}`,
       async *bytes(startByte = 0) {
         const file = await open(path).catch(ignore("ENOENT"));
         try {
-          if (file === undefined || (await file.stat()).ino !== found.ino) {
+          if (file === undefined || (await file.stat({ bigint: true })).ino !== found.ino) {
             throw new PlatenError("unavailable", `${key} was deleted or replaced meanwhile`);
           }
-          for (let position = startByte; position < found.size; ) {
-            const buffer = new Uint8Array(Math.min(readChunkBytes, found.size - position));
+          for (let position = startByte; position < sizeBytes; ) {
+            const buffer = new Uint8Array(Math.min(readChunkBytes, sizeBytes - position));
             const { bytesRead } = await disk(file.read({ buffer, position }));
             if (bytesRead === 0) throw new PlatenError("unavailable", `${key} was cut short on the disk`);
             position += bytesRead;

@@ -94,6 +94,7 @@ class NatsBlobStore implements BlobStore {
     const read = (n: number) => this.#readChunk(key, info.upload, n);
     return {
       sizeBytes,
+      version: info.upload,
       async *bytes(startByte = 0) {
         const count = Math.ceil(sizeBytes / chunkBytes);
         const first = Math.floor(startByte / chunkBytes);

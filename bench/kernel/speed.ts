@@ -8,10 +8,14 @@ import { BandContent, BandEncoding, BandSchema } from "@platen/proto";
 import sharp from "sharp";
 import { sharpDecoder } from "../../firmware-node/src/adapters/decode.ts";
 import { giveBack } from "../../firmware-node/src/app/strips.ts";
-import { loadKernel } from "../../firmware-node/src/adapters/kernel-files.ts";
+import { readKernel } from "../../firmware-node/src/adapters/kernel-files.ts";
 import { referenceHalftoner } from "../../firmware-node/src/pixels/reference.ts";
 import type { Halftoner } from "../../firmware-node/src/pixels/halftoner.ts";
 import { idealInks } from "../../firmware-node/src/pixels/ink-table.ts";
+import { Kernel, type KernelPage } from "../../firmware-node/src/pixels/kernel.ts";
+import type { HalftoneName } from "../../firmware-node/src/pixels/screen.ts";
+import { fill, makeStrips, type Strip } from "../../firmware-node/src/pixels/strip-memory.ts";
+import { localKernel } from "../../firmware-node/src/testing/local-kernel.ts";
 import { barChart, type Group } from "../support/bars.ts";
 import { commandSeconds, medians, ownSeconds, type Way } from "./clock.ts";
 import { nativeKernel } from "./native.ts";
@@ -22,27 +26,54 @@ import { lookUpStage } from "./stages.ts";
 
 const colorants = ["cyan", "magenta", "yellow", "black"] as const;
 
-/** Halftones a page band by band, and gives its planes one after another where asked. */
-function halftone(
-  halftoner: Halftoner,
+/** As the controller cuts pages. */
+const stripRows = 64;
+
+const rowsAt = (y: number, rows: number, { heightPx }: Page): number => Math.min(rows, heightPx - y);
+
+/** Lays rows of a page of sRGB in a strip. */
+const fillAt = (strip: Strip, pixels: Uint8Array, y: number, page: Page): void => {
+  const rowBytes = page.widthPx * 3;
+  const rows = rowsAt(y, stripRows, page);
+  fill(strip, pixels.subarray(y * rowBytes, (y + rows) * rowBytes), "color", page.widthPx, rows);
+};
+
+/** Halftones a page whose strips lie in the kernel's memory, as C has it in its own. */
+function halftone(kernelPage: KernelPage, strips: readonly Strip[], page: Page): void {
+  for (const [i, strip] of strips.entries())
+    kernelPage.dots("color", strip, rowsAt(i * stripRows, stripRows, page));
+}
+
+/** Halftones a page that has to be laid into strips first, as what a decoder gives: two of them in turns. */
+function copyAndHalftone(
+  kernelPage: KernelPage,
+  strips: readonly Strip[],
   pixels: Uint8Array,
-  { widthPx, heightPx }: Page,
-  keep?: Uint8Array[],
-) {
-  const rowBytes = widthPx * 3;
-  for (let y = 0; y < heightPx; y += bandRows) {
-    const rows = Math.min(bandRows, heightPx - y);
-    const laid = halftoner.band("color", pixels.subarray(y * rowBytes, (y + rows) * rowBytes), rows);
-    for (const { colorant, bits } of keep ? laid : []) {
-      keep![colorants.indexOf(colorant)]!.set(bits, y * halftoner.strideBytes);
-    }
+  page: Page,
+): void {
+  for (let y = 0; y < page.heightPx; y += stripRows) {
+    const strip = strips[(y / stripRows) % 2]!;
+    fillAt(strip, pixels, y, page);
+    kernelPage.dots("color", strip, rowsAt(y, stripRows, page));
   }
+}
+
+/** Halftones a page and gives its planes. */
+function planesOf(kernelPage: KernelPage, strips: readonly Strip[], page: Page): Uint8Array[] {
+  const planes = emptyPlanes(page);
+  for (const [i, strip] of strips.entries()) {
+    const y = i * stripRows;
+    for (const { colorant, bits } of kernelPage.dots("color", strip, rowsAt(y, stripRows, page)))
+      planes[colorants.indexOf(colorant)]!.set(bits, y * Math.ceil(page.widthPx / 8));
+  }
+  return planes;
 }
 
 /** JPEG bands → planes, as the controller does it; without a halftoner, the decoding of them alone. */
 async function fromJpeg(page: Page, bands: readonly Buffer[], halftoner?: Halftoner): Promise<void> {
+  const rowBytes = page.widthPx * 3;
   for (const [i, data] of bands.entries()) {
-    const rowsPx = Math.min(bandRows, page.heightPx - i * bandRows);
+    const rowsPx = rowsAt(i * bandRows, bandRows, page);
     const band = create(BandSchema, {
       yPx: i * bandRows,
       rowsPx,
@@ -51,7 +82,10 @@ async function fromJpeg(page: Page, bands: readonly Buffer[], halftoner?: Halfto
       data,
     });
     const pixels = await sharpDecoder.decode(band, page.widthPx);
-    halftoner?.band("color", pixels, rowsPx);
+    for (let y = 0; y < rowsPx; y += stripRows) {
+      const rows = Math.min(stripRows, rowsPx - y);
+      halftoner?.band("color", pixels.subarray(y * rowBytes, (y + rows) * rowBytes), rows);
+    }
     giveBack(pixels);
   }
 }
@@ -69,7 +103,7 @@ const emptyPlanes = ({ widthPx, heightPx }: Page): Uint8Array[] =>
 const fused = "kernel: colour and dots";
 const colourAlone = "kernel: colour alone";
 
-/** With the second stage, which does not go alone: dots are what both take less the first. Both copy the page into the kernel's memory. */
+/** With the second stage, which does not go alone: dots are what both take less the first. */
 const withStages = (times: ReadonlyMap<string, number>): [string, number][] =>
   [...times].flatMap(([label, time]): [string, number][] =>
     label === colourAlone
@@ -84,25 +118,31 @@ const withStages = (times: ReadonlyMap<string, number>): [string, number][] =>
 async function halftoningWays(page: Page, pixels: Uint8Array, folder: string): Promise<Way[]> {
   const { widthPx, heightPx } = page;
   const table = idealInks();
-  const kernel = await loadKernel(table);
-  const expected = emptyPlanes(page);
-  halftone(kernel.halftoner("shiau-fan", widthPx, "cmyk"), pixels, page, expected);
+  const { memory, strips } = makeStrips(Math.ceil(heightPx / stripRows), stripRows * widthPx * 3);
+  for (const [i, strip] of strips.entries()) fillAt(strip, pixels, i * stripRows, page);
+  const kernel = new Kernel(await readKernel(), table, memory);
+  const begin = (name: HalftoneName = "shiau-fan") => kernel.page(name, widthPx, "cmyk");
+  const expected = planesOf(begin(), strips, page);
   const plain = plainKernel(table, widthPx);
   const own = emptyPlanes(page);
   plain(pixels, own);
   sameDots("plain TypeScript", own, expected);
-  const lookUp = await lookUpStage(table, widthPx);
+  const spare = makeStrips(2, stripRows * widthPx * 3);
+  const copying = new Kernel(await readKernel(), table, spare.memory);
+  const copyWay = () =>
+    copyAndHalftone(copying.page("shiau-fan", widthPx, "cmyk"), spare.strips, pixels, page);
+  const reference = () => referenceHalftoner("shiau-fan", table, widthPx, "cmyk");
+  // Its tables are the kernel's, in the same places.
+  const lookUp = await lookUpStage(table, memory, widthPx);
   const ways: Way[] = [
-    [fused, () => ownSeconds(() => halftone(kernel.halftoner("shiau-fan", widthPx, "cmyk"), pixels, page))],
-    [colourAlone, () => ownSeconds(() => lookUp(pixels))],
+    [fused, () => ownSeconds(() => halftone(begin(), strips, page))],
+    ["kernel: colour and dots, and the copy", () => ownSeconds(copyWay)],
+    [colourAlone, () => ownSeconds(() => lookUp(strips, stripRows))],
     ["plain TypeScript, the same dots", () => ownSeconds(() => plain(pixels, own))],
-    [
-      "kernel: drafts",
-      () => ownSeconds(() => halftone(kernel.halftoner("ordered", widthPx, "cmyk"), pixels, page)),
-    ],
+    ["kernel: drafts", () => ownSeconds(() => halftone(begin("ordered"), strips, page))],
     [
       "reference (plain TypeScript)",
-      () => ownSeconds(() => halftone(referenceHalftoner("shiau-fan", table, widthPx, "cmyk"), pixels, page)),
+      () => ownSeconds(() => reference().band("color", pixels, heightPx)),
       "slow",
     ],
   ];
@@ -127,7 +167,7 @@ async function halftoningWays(page: Page, pixels: Uint8Array, folder: string): P
 
 /** From JPEG to planes. */
 async function wholeWays(page: Page, pixels: Uint8Array, folder: string): Promise<Way[]> {
-  const kernel = await loadKernel(idealInks());
+  const kernel = localKernel(idealInks());
   const bands = await bandsOf(page, pixels);
   await writeFiles(page, folder);
   return [

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import type { Colorant } from "../../hw/protocol/index.ts";
-import { loadKernel } from "../../firmware-node/src/adapters/kernel-files.ts";
 import { idealInks } from "../../firmware-node/src/pixels/ink-table.ts";
+import { localKernel } from "../../firmware-node/src/testing/local-kernel.ts";
 import { type Page, photoPage, textPage } from "../kernel/pages.ts";
 
 export interface DotPage {
@@ -21,7 +21,7 @@ const bandRows = 64;
 async function dotsOf(page: Page): Promise<DotPage> {
   const { name, widthPx, heightPx } = page;
   const pixels = await sharp(page.jpeg).removeAlpha().raw().toBuffer();
-  const halftoner = (await loadKernel(idealInks())).halftoner("shiau-fan", widthPx, "cmyk");
+  const halftoner = localKernel(idealInks()).halftoner("shiau-fan", widthPx, "cmyk");
   const { strideBytes } = halftoner;
   const planes = (["cyan", "magenta", "yellow", "black"] as const).map((colorant) => ({
     colorant,

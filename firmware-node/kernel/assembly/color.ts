@@ -12,8 +12,8 @@
 import { convertRow, ditherLine, entriesOf, hasSpecial, notWhite, pixelOf } from "./convert";
 import { addLeft3, errorOf, isDot, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
-  biases, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, lagPx, maskSide, output, outputStride,
-  planeStride, rowThresholds, thresholds, whiteInks, widthPx,
+  biases, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, lagPx, maskSide, narrowX, output,
+  outputStride, planeStride, rowThresholds, thresholds, whiteInks, widthPx,
 } from "./layout";
 
 /** How far behind the error that comes the last row's error leaves. */
@@ -36,10 +36,16 @@ function gatherThresholds(maskRow: i32): void {
   return v128.or(i16x8.shl(v, 8), i16x8.shr_u(v, 8));
 }
 
-/** Dots of the four planes of one row, 16 pixels, from the lower or the upper lanes. */
-@inline export function storeDots(to: usize, dots: v128, upper: bool): void {
+/** Dots of the four planes of one row, 16 pixels or, narrow, 8, from the lower or the upper lanes. */
+@inline export function storeDots(to: usize, dots: v128, upper: bool, narrow: bool): void {
   const plane = <usize>planeStride;
-  if (upper) {
+  if (narrow) {
+    const eight = upper ? v128.shuffle<u64>(dots, dots, 1, 1) : dots;
+    v128.store8_lane(to, eight, 0);
+    v128.store8_lane(to + plane, eight, 2);
+    v128.store8_lane(to + plane * 2, eight, 4);
+    v128.store8_lane(to + plane * 3, eight, 6);
+  } else if (upper) {
     v128.store16_lane(to, dots, 4);
     v128.store16_lane(to + plane, dots, 5);
     v128.store16_lane(to + plane * 2, dots, 6);
@@ -172,12 +178,13 @@ export function fourRows(row: i32, maskRow: i32): i32 {
       const lag8 = v128.or(i16x8.shl(beforeB, 2 * lagPx), i16x8.shr_u(dotsB, 16 - 2 * lagPx));
       const lag12 = v128.or(i16x8.shl(beforeB, 3 * lagPx), i16x8.shr_u(dotsB, 16 - 3 * lagPx));
       const to = output + <usize>(row * outputStride + (x >> 3));
-      if (x < widthPx) storeDots(to, swapBytes(dotsA), false);
+      if (x < widthPx) storeDots(to, swapBytes(dotsA), false, x == narrowX);
       if (x > 0) {
         const stride = <usize>outputStride;
-        storeDots(to + stride - 2, swapBytes(lag4), true);
-        storeDots(to + stride * 2 - 2, swapBytes(lag8), false);
-        storeDots(to + stride * 3 - 2, swapBytes(lag12), true);
+        const narrow = x - blockPx == narrowX;
+        storeDots(to + stride - 2, swapBytes(lag4), true, narrow);
+        storeDots(to + stride * 2 - 2, swapBytes(lag8), false, narrow);
+        storeDots(to + stride * 3 - 2, swapBytes(lag12), true, narrow);
       }
       beforeA = dotsA;
       beforeB = dotsB;
@@ -227,7 +234,7 @@ export function oneRow(row: i32, maskRow: i32): i32 {
       v128.store64_lane(error - 3 * 8, sum, 0);
     }
     anyDots = v128.or(anyDots, dots);
-    storeDots(output + <usize>(row * outputStride + (x >> 3)), swapBytes(dots), false);
+    storeDots(output + <usize>(row * outputStride + (x >> 3)), swapBytes(dots), false, x == narrowX);
   }
   const after = errors + <usize>((widthPx - 3) * 8);
   v128.store64_lane(after, a, 0);

@@ -111,6 +111,20 @@ export function convertRow(from: usize, to: usize, dither: usize, blocks: i32, b
   }
 }
 
+/** Makes sRGB of so many rows of grey in the input, where they lie: from the last pixel on. */
+export function spreadGrey(rows: i32): void {
+  const thrice0 = v128.load(constants, 80);
+  const thrice1 = v128.load(constants, 96);
+  const thrice2 = v128.load(constants, 112);
+  for (let at = rows * widthPx - blockPx; at >= 0; at -= blockPx) {
+    const greys = v128.load(input + <usize>at);
+    const to = input + <usize>(at * 3);
+    v128.store(to, v128.relaxed_swizzle(greys, thrice0));
+    v128.store(to, v128.relaxed_swizzle(greys, thrice1), 16);
+    v128.store(to, v128.relaxed_swizzle(greys, thrice2), 32);
+  }
+}
+
 /** Tells whether so many rows from row `row` of the input on are neutral in all pixels; then they are in `greyRows`. */
 export function takeGrey(row: i32, rows: i32): bool {
   const red0 = v128.load(constants, 32);

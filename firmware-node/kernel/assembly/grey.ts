@@ -6,7 +6,7 @@ import { entriesOf, hasSpecial, notWhite } from "./convert";
 import { addLeft3, errorOf, isDot, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
   biases, blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, greyBlacks, lagPx,
-  lights, maskSide, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlack, widthPx,
+  lights, maskSide, narrowX, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlack, widthPx,
 } from "./layout";
 
 /** Black among the four planes of errors and thresholds: its byte. */
@@ -74,7 +74,9 @@ function gatherThresholds(maskRow: i32): void {
 /** 16 dots of one row, the lowest 16 bits of `dots`. */
 @inline function storeDots(row: i32, x: i32, dots: u32): void {
   if (x < 0 || x >= widthPx) return;
-  store<u16>(output + <usize>(3 * planeStride + row * outputStride + (x >> 3)), bswap<u16>(<u16>dots));
+  const to = output + <usize>(3 * planeStride + row * outputStride + (x >> 3));
+  if (x == narrowX) store<u8>(to, <u8>(dots >> 8));
+  else store<u16>(to, bswap<u16>(<u16>dots));
 }
 
 /** Dots of row `r` of the eight from `row` on, which lags, from the bits of the block before and of this one. */

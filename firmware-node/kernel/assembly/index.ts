@@ -1,13 +1,12 @@
-/** The kernel's exports: the host (src/pixels/kernel.ts) fills tables and input, calls, and reads the output. */
+/** The kernel's exports: the host (src/pixels/kernel.ts) fills tables and strips, calls, and reads the planes. */
 import { fourRows, oneRow } from "./color";
 import { takeGrey } from "./convert";
 import { eightGreyRows, oneGreyRow } from "./grey";
 import { blackNeutrals, greyRows, input, inputStride, output, outputStride, planeStride, widthPx } from "./layout";
 import { orderedBlackRow, orderedColorRow } from "./ordered";
 
-export {
-  biases, blacks, clearErrors, dithers, inks, input, lights, open, output, outputStride, planeStride, thresholds, widthPx,
-} from "./layout";
+export { biases, blacks, clearErrors, dithers, inks, lights, open, thresholds, useStrip } from "./layout";
+export { spreadGrey } from "./convert";
 
 /** Planes with dots: bit 0 cyan, bit 1 magenta, bit 2 yellow, bit 3 black. */
 const black: i32 = 8;

@@ -1,8 +1,9 @@
 /**
- * The kernel's memory. Tables and working memory lie at fixed addresses, which are then part of the instructions; what depends on
- * a page's width follows. The host fills the tables and the input, and reads the output.
+ * The kernel's memory, which its host's threads share (src/pixels/strip-memory.ts). Tables and working memory lie at fixed addresses, which
+ * are then part of the instructions, with room for the widest page: what is not touched takes no memory. Strips follow: pixels are
+ * read, and planes written, where the host has them.
  *
- * Widths are padded to blocks of 16 pixels; what is padded is white, and so never has dots.
+ * Rows of pixels are padded to blocks of 16; what is padded is white, and so never has dots. Rows of planes are not.
  */
 
 /** Pixels that are worked at once from conversion to dots: they stay in the first-level cache. */
@@ -48,50 +49,54 @@ export const entries: usize = biases + 16;
 export const rowThresholds: usize = entries + 8 * entriesStride;
 /** One byte a block of the chunk: what its rows hold, see `convert.ts`. */
 export const blockFlags: usize = rowThresholds + maskSide * 32;
-const end: usize = (blockFlags + 64 + 63) & ~63;
+const errorsBegin: usize = (blockFlags + 64 + 63) & ~63;
 
-// What depends on the width.
+/** The widest page, padded. */
+const widthMaxPx: i32 = 65536;
+/** Pixels before and after the page that have error too: rows that follow behind begin before the page and end after it. */
+const marginPx: i32 = 64;
 /** 8 bytes a pixel: error of the four planes that has come to the next row. */
-export let errors: usize = 0;
-/** Rows of pixels, `inputStride` bytes each, white beyond the width. */
-export let input: usize = 0;
-export let inputStride: i32 = 0;
-/** Rows of black alone that were told from rows of sRGB: `widthPx` bytes each, eight rows. */
-export let greyRows: usize = 0;
-/** Planes of `planeStride` bytes, rows of `outputStride` bytes: cyan, magenta, yellow, black. */
-export let output: usize = 0;
-export let outputStride: i32 = 0;
-export let planeStride: i32 = 0;
+export const errors: usize = errorsBegin + marginPx * 8;
+/** Rows of black alone that were told from rows of sRGB: `widthPx` bytes each, eight rows. Less than 2 MiB end with them. */
+export const greyRows: usize = errors + (widthMaxPx + marginPx) * 8;
+
+// The page at work.
 /** Padded. */
 export let widthPx: i32 = 0;
+/** Of a row of pixels of sRGB. */
+export let inputStride: i32 = 0;
+/** Of a row of a plane. */
+export let outputStride: i32 = 0;
+/** The block of whose dots only the left byte lies on the page; −1: none. */
+export let narrowX: i32 = -1;
 /** Whether cells of neutral pixels are made of black alone. */
 export let blackNeutrals: bool = true;
 
-/** Pixels before and after the page that have error too: rows that follow behind begin before the page and end after it. */
-const marginPx: i32 = 64;
+// The strip at work, beyond 2 MiB, where the host has it.
+/** Rows of pixels, white beyond the width; at least 64 bytes that can be read follow them. */
+export let input: usize = 0;
+/** Planes of `planeStride` bytes, rows of `outputStride` bytes: cyan, magenta, yellow, black. */
+export let output: usize = 0;
+export let planeStride: i32 = 0;
 
-@inline function errorsSize(): i32 {
-  return (widthPx + 2 * marginPx) * 8;
-}
-
-/** Lays out memory for pages of this width and at most so many rows a call; all is 0. Once. */
-export function open(width: i32, rowsMax: i32, neutralsAreBlack: bool): void {
+/** Begins a page, at most 65535 pixels wide. */
+export function open(width: i32, neutralsAreBlack: bool): void {
   blackNeutrals = neutralsAreBlack;
   widthPx = (width + blockPx - 1) & ~(blockPx - 1);
   inputStride = widthPx * 3;
-  outputStride = widthPx >> 3;
-  planeStride = outputStride * rowsMax;
-  errors = end + marginPx * 8;
-  input = end + errorsSize();
-  // Pixels are read in fours, 16 bytes for 12.
-  greyRows = (input + inputStride * rowsMax + 64) & ~63;
-  output = greyRows + widthPx * 8 + 64;
-  const top = output + planeStride * 4 + 64;
-  const pages = <i32>((top + 0xffff) >> 16) - memory.size();
-  if (pages > 0) memory.grow(pages);
+  outputStride = (width + 7) >> 3;
+  narrowX = outputStride & 1 ? widthPx - blockPx : -1;
+  clearErrors();
+}
+
+/** Rows are read and written there from now on. */
+export function useStrip(pixels: usize, planes: usize, planeBytes: i32): void {
+  input = pixels;
+  output = planes;
+  planeStride = planeBytes;
 }
 
 /** No error comes to the next row. */
 export function clearErrors(): void {
-  memory.fill(end, 0, errorsSize());
+  memory.fill(errorsBegin, 0, (widthPx + 2 * marginPx) * 8);
 }

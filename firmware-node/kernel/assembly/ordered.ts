@@ -3,7 +3,8 @@ import { storeDots, swapBytes } from "./color";
 import { convertRow, ditherLine, notWhite, pixelOf } from "./convert";
 import { convertBlock } from "./grey";
 import {
-  blockFlags, blockPx, chunkPx, entries, maskSide, output, outputStride, planeStride, rowThresholds, thresholds, widthPx,
+  blockFlags, blockPx, chunkPx, entries, maskSide, narrowX, output, outputStride, planeStride, rowThresholds, thresholds,
+  widthPx,
 } from "./layout";
 
 /** Black among the four planes of thresholds: its byte. */
@@ -34,7 +35,7 @@ export function orderedColorRow(row: i32, maskRow: i32): i32 {
         dots = v128.or(dots, v128.shuffle<u64>(dots, dots, 1, 0));
         anyDots = v128.or(anyDots, dots);
       }
-      storeDots(output + <usize>(row * outputStride + (x >> 3)), swapBytes(dots), false);
+      storeDots(output + <usize>(row * outputStride + (x >> 3)), swapBytes(dots), false, x == narrowX);
     }
   }
   return i16x8.bitmask(i16x8.ne(anyDots, i16x8.splat(0))) & 15;
@@ -71,7 +72,8 @@ export function orderedBlackRow(pixels: usize, color: bool, row: i32, maskRow: i
       dots = i8x16.bitmask(i8x16.narrow_i16x8_s(left, right));
       anyDots |= dots;
     }
-    store<u16>(to + <usize>(x >> 3), <u16>dots);
+    if (x == narrowX) store<u8>(to + <usize>(x >> 3), <u8>dots);
+    else store<u16>(to + <usize>(x >> 3), <u16>dots);
   }
   return anyDots != 0;
 }

@@ -1,14 +1,17 @@
 /** The thread behind threaded-dots.ts: the kernel, and the page at work. */
 import { workerData } from "node:worker_threads";
-import type { BandKind, Colorant, Halftoner } from "../pixels/halftoner.ts";
+import type { DotPlane } from "../pixels/halftoner.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
-import { Kernel } from "../pixels/kernel.ts";
+import { Kernel, type KernelPage } from "../pixels/kernel.ts";
+import type { PixelKind, Strip } from "../pixels/strip-memory.ts";
 import type { DotPage } from "../ports/dot-maker.ts";
 import { answerQuestions } from "./thread-side.ts";
 
 export interface DotThreadData {
   /** kernel/kernel.wasm. */
   readonly wasm: Uint8Array<ArrayBuffer>;
+  /** Strips lie there. */
+  readonly memory: WebAssembly.Memory;
 }
 
 export type DotQuestion =
@@ -16,33 +19,31 @@ export type DotQuestion =
   | { readonly kind: "page"; readonly page: Omit<DotPage, "table">; readonly table?: InkTable }
   | {
       readonly kind: "rows";
-      readonly band: BandKind;
+      readonly band: PixelKind;
+      readonly strip: Strip;
       readonly rowsPx: number;
-      /** In shared memory; left alone for blank rows. */
-      readonly pixels: Uint8Array;
-      /** In shared memory: room for the planes, each `rowsPx` × stride bytes. */
-      readonly planes: Uint8Array;
-    };
+    }
+  | { readonly kind: "blank"; readonly rowsPx: number };
 
-/** The planes that have dots, as they lie in `planes`. */
-export type DotAnswer = readonly Colorant[];
+/** The planes that have dots, in the strip's memory. */
+export type DotAnswer = readonly DotPlane[];
 
-const { wasm } = workerData as DotThreadData;
+const { wasm, memory } = workerData as DotThreadData;
 let kernel: Kernel | undefined;
-let halftoner: Halftoner | undefined;
+let page: KernelPage | undefined;
 
-answerQuestions((question: DotQuestion): { answer: DotAnswer } => {
+function answer(question: DotQuestion): DotAnswer {
   if (question.kind === "page") {
     const { halftone, widthPx, inks } = question.page;
-    halftoner = undefined;
-    if (question.table) kernel = new Kernel(wasm, question.table);
-    halftoner = kernel?.halftoner(halftone, widthPx, inks);
-    return { answer: [] };
+    page = undefined;
+    if (question.table) kernel = new Kernel(wasm, question.table, memory);
+    page = kernel?.page(halftone, widthPx, inks);
+    return [];
   }
-  if (!halftoner) throw new Error("no page has been begun");
-  const { band, pixels, rowsPx, planes } = question;
-  const sizeBytes = rowsPx * halftoner.strideBytes;
-  const laid = halftoner.band(band, pixels, rowsPx);
-  for (const [i, { bits }] of laid.entries()) planes.set(bits, i * sizeBytes);
-  return { answer: laid.map(({ colorant }) => colorant) };
-});
+  if (!page) throw new Error("no page has been begun");
+  if (question.kind === "rows") return page.dots(question.band, question.strip, question.rowsPx);
+  page.skip(question.rowsPx);
+  return [];
+}
+
+answerQuestions((question: DotQuestion) => ({ answer: answer(question) }));

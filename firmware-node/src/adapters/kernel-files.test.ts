@@ -4,9 +4,10 @@ import { InkTables } from "../color/ink-choice.ts";
 import { parsePrinterConfig } from "../config.ts";
 import { full, idealInks, type InkTable } from "../pixels/ink-table.ts";
 import { startPrinter } from "../start.ts";
+import { localKernel } from "../testing/local-kernel.ts";
 import { matrixProfile } from "../testing/profiles.ts";
 import { bakeInkTable } from "./bake-table.ts";
-import { loadInkTables, loadKernel } from "./kernel-files.ts";
+import { loadInkTables } from "./kernel-files.ts";
 
 const profile = fileURLToPath(new URL("../../profiles/FOGRA39L.icc", import.meta.url));
 const plain = { renderingIntent: "perceptual", blackPercent: 0 } as const;
@@ -23,7 +24,7 @@ test("without files the inks are ideal", async () => {
 
 test("with a profile a deep blue is laid in the profile's inks, within the limit", async () => {
   const made = await tables({ profile, inkLimitPercent: 150 });
-  const kernel = await loadKernel(await made.tableFor({ media: a4, neutrals: "black" }));
+  const kernel = localKernel(await made.tableFor({ media: a4, neutrals: "black" }));
   const side = 64;
   const pixels = Uint8Array.from({ length: side * side * 3 }, (_, i) => [10, 20, 120][i % 3]!);
   let dots = 0;

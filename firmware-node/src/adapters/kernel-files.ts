@@ -5,8 +5,6 @@ import type { Wedges } from "../color/calibration.ts";
 import { parseCalibration } from "../color/calibration-file.ts";
 import { InkTables, type MediaInks } from "../color/ink-choice.ts";
 import type { Intent } from "../color/profile.ts";
-import type { InkTable } from "../pixels/ink-table.ts";
-import type { Kernel } from "../pixels/kernel.ts";
 import { bakeInkTable } from "./bake-table.ts";
 
 const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
@@ -14,12 +12,6 @@ const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
 /** kernel/kernel.wasm. */
 export const readKernel = async (): Promise<Uint8Array<ArrayBuffer>> =>
   new Uint8Array(await readFile(wasmFile));
-
-/** The kernel on this thread; printing has it on another (threaded-dots.ts), and then its tables need not be here too. */
-export async function loadKernel(table: InkTable): Promise<Kernel> {
-  const { Kernel } = await import("../pixels/kernel.ts");
-  return new Kernel(await readKernel(), table);
-}
 
 /** By PWG 5101.1 name of the medium; "default" for all that have no entry of their own. */
 export type ByMedia<T> = Readonly<Record<string, T>>;

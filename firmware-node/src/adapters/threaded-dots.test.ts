@@ -2,17 +2,16 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BandKind } from "../pixels/halftoner.ts";
 import { idealInks } from "../pixels/ink-table.ts";
-import type { Kernel } from "../pixels/kernel.ts";
 import type { DotPage, Dots } from "../ports/dot-maker.ts";
-import { loadKernel, readKernel } from "./kernel-files.ts";
+import { readKernel } from "./kernel-files.ts";
+import { localKernel } from "../testing/local-kernel.ts";
 import { ThreadedDots } from "./threaded-dots.ts";
 
 const table = idealInks();
 const never = new AbortController().signal;
-let kernel: Kernel;
+const kernel = localKernel(table);
 let dots: ThreadedDots;
 beforeAll(async () => {
-  kernel = await loadKernel(table);
   dots = new ThreadedDots({ wasm: await readKernel() });
 });
 afterAll(() => dots[Symbol.asyncDispose]());

@@ -1,53 +1,42 @@
 /**
  * Dots made in a thread of their own, so that halftoning, decoding (which has threads too) and the engine's line go on at
- * once. Pixels and planes lie in shared memory: a few slots, whatever the page's size, and whoever has no slot waits.
+ * once. Pixels and planes lie in memory that the threads share: a few strips, whatever the page's size, and whoever has none waits.
  */
 import type { BandKind } from "../pixels/halftoner.ts";
 import type { InkTable } from "../pixels/ink-table.ts";
+import { fill, makeStrips, rowsOf, type Strip } from "../pixels/strip-memory.ts";
 import type { DotMaker, DotPage, Dots } from "../ports/dot-maker.ts";
 import type { DotAnswer, DotQuestion, DotThreadData } from "./dot-thread.ts";
 import { Pool } from "./pool.ts";
 import { Thread } from "./thread.ts";
 
 /** Strips at a time: one at the engine, one that waits for it, one that is made. */
-const slotCount = 3;
-/** Rows of a strip. Engines take strips of about so many, and the kernel works in groups of 16. */
+const stripCount = 3;
+/** Rows of a strip. Engines take strips of about so many, and the kernel works in groups of eight. */
 const stripRows = 64;
 /** Pixels of a strip at most, bytes: on pages so wide that `stripRows` are more, strips are lower. */
 const stripMaxBytes = 4 * 1024 * 1024;
-const planesMax = 4;
-
-/** Memory is taken from the system as it is touched: slots are as large as the widest page printed so far. */
-interface Slot {
-  readonly pixels: Uint8Array;
-  readonly planes: Uint8Array;
-}
-
-const nothing = new Uint8Array(0);
-
-const makeSlot = (): Slot => ({
-  pixels: new Uint8Array(new SharedArrayBuffer(stripMaxBytes)),
-  planes: new Uint8Array(new SharedArrayBuffer((stripMaxBytes / 8) * planesMax)),
-});
 
 export class ThreadedDots implements DotMaker {
   readonly #thread: Thread<DotQuestion, DotAnswer>;
-  readonly #slots = new Pool(Array.from({ length: slotCount }, makeSlot));
+  readonly #strips: Pool<Strip>;
   #widthPx = 1;
   /** What the thread has. */
   #table: InkTable | undefined;
 
-  constructor(data: DotThreadData) {
+  constructor({ wasm }: Pick<DotThreadData, "wasm">) {
+    const { memory, strips } = makeStrips(stripCount, stripMaxBytes);
+    this.#strips = new Pool(strips);
     this.#thread = new Thread({
       module: new URL("./dot-thread.ts", import.meta.url),
-      data,
+      data: { wasm, memory } satisfies DotThreadData,
       name: "halftone",
     });
   }
 
   get rowsMax(): number {
-    const fitting = Math.floor(stripMaxBytes / (this.#widthPx * 3));
-    return Math.min(stripRows, fitting >= 16 ? fitting & ~15 : fitting);
+    const fitting = rowsOf(stripMaxBytes, this.#widthPx);
+    return Math.min(stripRows, fitting >= 8 ? fitting & ~7 : fitting);
   }
 
   async startPage({ table, ...page }: DotPage): Promise<void> {
@@ -58,28 +47,16 @@ export class ThreadedDots implements DotMaker {
 
   async rows(kind: BandKind, pixels: Uint8Array, rowsPx: number, signal: AbortSignal): Promise<Dots> {
     if (kind === "blank") {
-      await this.#ask({ kind: "rows", band: kind, rowsPx, pixels: nothing, planes: nothing });
+      await this.#ask({ kind, rowsPx });
       return { planes: [], [Symbol.dispose]: () => {} };
     }
-    const slot = await this.#slots.take(signal);
+    const strip = await this.#strips.take(signal);
     try {
-      slot.pixels.set(pixels);
-      const own = slot.pixels.subarray(0, pixels.length);
-      const colorants = await this.#ask({
-        kind: "rows",
-        band: kind,
-        rowsPx,
-        pixels: own,
-        planes: slot.planes,
-      });
-      const sizeBytes = rowsPx * Math.ceil(this.#widthPx / 8);
-      const planes = colorants.map((colorant, i) => ({
-        colorant,
-        bits: slot.planes.subarray(i * sizeBytes, (i + 1) * sizeBytes),
-      }));
-      return { planes, [Symbol.dispose]: () => this.#slots.give(slot) };
+      fill(strip, pixels, kind, this.#widthPx, rowsPx);
+      const planes = await this.#ask({ kind: "rows", band: kind, strip, rowsPx });
+      return { planes, [Symbol.dispose]: () => this.#strips.give(strip) };
     } catch (error) {
-      this.#slots.give(slot);
+      this.#strips.give(strip);
       throw error;
     }
   }

@@ -3,16 +3,16 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileKernel } from "../../kernel/tools/build.ts";
 import { blueNoiseSource } from "../../kernel/tools/make-mask.ts";
-import { arbitraryPage, asOneBand, dotsOfBands, type TestPage } from "../testing/dot-pages.ts";
+import { arbitraryPage, asOneBand, dotsOfBands, flatBand, type TestPage } from "../testing/dot-pages.ts";
+import { kernelBytes, type LocalKernel, localKernel } from "../testing/local-kernel.ts";
 import { full, idealInks, type InkTable } from "./ink-table.ts";
 import { Kernel } from "./kernel.ts";
 import { referenceHalftoner } from "./reference.ts";
 import type { HalftoneName, Inks } from "./screen.ts";
+import { fill, makeStrips } from "./strip-memory.ts";
 
-const wasmFile = new URL("../../kernel/kernel.wasm", import.meta.url);
-const wasm = new Uint8Array(readFileSync(wasmFile));
 const ideal = idealInks();
-const kernel = new Kernel(wasm, ideal);
+const kernel = localKernel(ideal);
 
 /** A table without any order, so that no wrong point goes unseen. */
 function scrambledInks(): InkTable {
@@ -30,7 +30,7 @@ describe.each<[HalftoneName, Inks]>([
   ["ordered", "cmyk"],
   ["ordered", "k"],
 ])("the kernel, %s, %s,", (halftone, inks) => {
-  const sameAsReference = (made: Kernel, table: InkTable, page: TestPage): void => {
+  const sameAsReference = (made: LocalKernel, table: InkTable, page: TestPage): void => {
     const expected = dotsOfBands(referenceHalftoner(halftone, table, page.width, inks), page.bands);
     expect(dotsOfBands(made.halftoner(halftone, page.width, inks), page.bands)).toEqual(expected);
   };
@@ -44,7 +44,7 @@ describe.each<[HalftoneName, Inks]>([
 
   test("reads any table as the reference does", () => {
     const table = scrambledInks();
-    const scrambled = new Kernel(wasm, table);
+    const scrambled = localKernel(table);
     fc.assert(
       fc.property(arbitraryPage, (page) => sameAsReference(scrambled, table, page)),
       { numRuns: 60, seed: 2 },
@@ -53,7 +53,7 @@ describe.each<[HalftoneName, Inks]>([
 
   test("sends neutrals through the cube where the table says so, as the reference does", () => {
     const table: InkTable = { ...scrambledInks(), neutrals: "cube" };
-    const photos = new Kernel(wasm, table);
+    const photos = localKernel(table);
     fc.assert(
       fc.property(arbitraryPage, (page) => sameAsReference(photos, table, page)),
       { numRuns: 60, seed: 5 },
@@ -115,19 +115,50 @@ test("a band with too few pixels is refused", () => {
   expect(() => halftoner.band("color", new Uint8Array(10 * 3 * 4 - 1), 4)).toThrow(RangeError);
 });
 
-test("halftoners of one kernel do not disturb each other", () => {
-  const page = (value: number) => [
-    { kind: "grey" as const, pixels: new Uint8Array(64 * 3).fill(value), rows: 3 },
-  ];
-  const alone = dotsOfBands(kernel.halftoner("shiau-fan", 64, "k"), [...page(90), ...page(90)]);
-  const first = kernel.halftoner("shiau-fan", 64, "k");
-  const begun = dotsOfBands(first, page(90));
-  dotsOfBands(kernel.halftoner("shiau-fan", 64, "k"), page(10));
-  expect([...begun, ...dotsOfBands(first, page(90))]).toEqual(alone);
+test("a page leaves no error, no width and no thresholds to the next one", () => {
+  const [wide, small] = [flatBand(200, 5, [90, 60, 30]), flatBand(41, 7, [30, 60, 90])];
+  const expected = dotsOfBands(referenceHalftoner("shiau-fan", ideal, 41, "cmyk"), [small]);
+  for (const halftone of ["shiau-fan", "ordered"] as const) {
+    dotsOfBands(kernel.halftoner(halftone, 200, "cmyk"), [wide]);
+    expect(dotsOfBands(kernel.halftoner("shiau-fan", 41, "cmyk"), [small])).toEqual(expected);
+  }
+});
+
+test.each([1, 2, 8, 9, 24, 4961])(
+  "pixels and planes of a page %i wide lie within their strip, and nothing beside them is touched",
+  (width) => {
+    const rows = 13;
+    const { memory, strips } = makeStrips(3, rows * Math.ceil(width / 16) * 16 * 3);
+    const page = new Kernel(kernelBytes, ideal, memory).page("shiau-fan", width, "cmyk");
+    for (const { pixels, planes } of strips) {
+      pixels.fill(0x5a);
+      planes.fill(0x5a);
+    }
+    const noise = Uint8Array.from({ length: rows * width * 3 }, (_, i) => Math.imul(i, 2654435761) >>> 24);
+    const [before, strip, after] = strips;
+    fill(strip!, noise, "color", width, rows);
+    const laid = page.dots("color", strip!, rows);
+    const { strideBytes, band } = referenceHalftoner("shiau-fan", ideal, width, "cmyk");
+    expect(laid).toEqual(band("color", noise, rows));
+    const planeBytes = strip!.planes.length / 4;
+    const untouched = [before!.pixels, before!.planes, after!.pixels, after!.planes];
+    for (let plane = 0; plane < 4; plane++)
+      untouched.push(
+        strip!.planes.subarray(plane * planeBytes + rows * strideBytes, (plane + 1) * planeBytes),
+      );
+    for (const bytes of untouched) expect(bytes.every((byte) => byte === 0x5a)).toBe(true);
+  },
+);
+
+test("more rows than a strip holds are refused", () => {
+  const { memory, strips } = makeStrips(1, 16 * 3 * 4);
+  const page = new Kernel(kernelBytes, ideal, memory).page("shiau-fan", 10, "cmyk");
+  expect(() => page.dots("color", strips[0]!, 5)).toThrow(RangeError);
+  expect(page.dots("color", strips[0]!, 4)).toHaveLength(1);
 });
 
 test("kernel.wasm is what kernel/assembly compiles to (node firmware-node/kernel/tools/build.ts)", async () => {
-  expect(Buffer.from(await compileKernel()).equals(wasm)).toBe(true);
+  expect(Buffer.from(await compileKernel()).equals(kernelBytes)).toBe(true);
 });
 
 test("the mask is what its generator makes (node firmware-node/kernel/tools/make-mask.ts)", () => {

@@ -4,11 +4,13 @@ declare namespace WebAssembly {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }
   class Instance {
-    constructor(module: Module);
+    constructor(module: Module, imports: { readonly env: { readonly memory: Memory } });
     readonly exports: Readonly<Record<string, unknown>>;
   }
-  interface Memory {
-    readonly buffer: ArrayBuffer;
+  /** Sizes are pages of 64 KiB. */
+  class Memory {
+    constructor(sizes: { readonly initial: number; readonly maximum: number; readonly shared: true });
+    readonly buffer: SharedArrayBuffer;
   }
   /** Of type i32. */
   interface Global {

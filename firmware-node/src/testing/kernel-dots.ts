@@ -3,13 +3,11 @@
  * needs nothing but the kernel, for it runs under emulation too.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { BandKind } from "../pixels/halftoner.ts";
 import { idealInks } from "../pixels/ink-table.ts";
-import { Kernel } from "../pixels/kernel.ts";
 import type { HalftoneName, Inks } from "../pixels/screen.ts";
+import { type LocalKernel, localKernel } from "./local-kernel.ts";
 
-const wasm = new Uint8Array(readFileSync(new URL("../../kernel/kernel.wasm", import.meta.url)));
 const table = idealInks();
 
 /** Values of a pixel's channels by its place. */
@@ -23,7 +21,7 @@ const pages: Readonly<Record<string, (x: number, y: number, channel: number) => 
 
 /** A digest of the dots of a page in bands of 13 rows: groups of eight, of four, and single rows. */
 function digest(
-  made: Kernel,
+  made: LocalKernel,
   halftone: HalftoneName,
   value: (x: number, y: number, channel: number) => number,
   inks: Inks,
@@ -44,7 +42,7 @@ function digest(
 }
 
 for (const neutrals of ["black", "cube"] as const) {
-  const made = new Kernel(wasm, { ...table, neutrals });
+  const made = localKernel({ ...table, neutrals });
   for (const [name, value] of Object.entries(pages)) {
     for (const inks of ["cmyk", "k"] as const) {
       for (const kind of ["color", "grey"] as const) {

@@ -66,8 +66,12 @@ export async function startBackend(
   };
   const config = join(folder, "backend.json");
   await writeFile(config, JSON.stringify(settings), { mode: 0o600 });
-  // Its roles call each other over TLS too.
-  const env = { GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: authority.ca, NODE_NO_WARNINGS: "1" };
+  // Its roles call each other over TLS too; boards and people show no certificate.
+  const env = {
+    NODE_EXTRA_CA_CERTS: authority.ca,
+    GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: authority.ca,
+    NODE_NO_WARNINGS: "1",
+  };
   const server = stack.use(startProgram(main, ["serve", "--config", config, "--json"], { env, onLine }));
   const ready = JSON.parse(await server.line((line) => line.includes('"ready"'))) as { grpcAddress: string };
   const ca = await readFile(authority.ca);

@@ -4,53 +4,35 @@
  */
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { EngineModel, type StackedSheet } from "@platen/hw";
-import {
-  type Mechanics,
-  realClock,
-  simulatedCapabilities,
-  simulatedCapacityBytes,
-  SimulatedEngine,
-} from "@platen/hw/link";
-import { ownVersions } from "@platen/hw/protocol";
 import { jobKeyOf } from "../../firmware-node/src/adapters/serial-engine.ts";
-
-/** Slow enough that a side has a middle: an A6 side at 300 dpi takes two seconds. */
-export const mechanics: Mechanics = { warmUpMs: 100, feedMs: 100, ejectMs: 100, rowsPerSecond: 900 };
-
-/** How far the sheet in the path is. */
-export interface Progress {
-  readonly jobKey: string;
-  readonly sheetNumber: number;
-  /** Rows that nothing can be added to any more. */
-  readonly rows: number;
-}
+import type { Machine, Progress, StartMachine, TraySheet } from "./machines.ts";
 
 export class SocketEngine implements AsyncDisposable {
   readonly path: string;
-  readonly model = new EngineModel({ keepSheets: true });
   readonly #server = createServer((cable) => this.#plug(cable));
   readonly #watchers = new Set<() => void>();
-  readonly #engine: SimulatedEngine;
+  readonly #machine: Machine;
   #cable: Socket | undefined;
 
-  private constructor(path: string) {
+  private constructor(path: string, machine: Machine) {
     this.path = path;
-    const options = {
-      ...ownVersions,
-      bootId: 1,
-      capabilities: simulatedCapabilities,
-      mechanics,
-      capacityBytes: simulatedCapacityBytes,
-    };
-    this.#engine = new SimulatedEngine(this.model, realClock, options, (bytes) => this.#cable?.write(bytes));
+    this.#machine = machine;
   }
 
-  static async listen(path: string): Promise<SocketEngine> {
-    const engine = new SocketEngine(path);
+  static async listen(path: string, start: StartMachine): Promise<SocketEngine> {
+    let engine: SocketEngine | undefined;
+    const machine = await start((bytes) => {
+      if (engine) engine.#transmit(bytes);
+    });
+    engine = new SocketEngine(path, machine);
     engine.#server.listen(path);
     await once(engine.#server, "listening");
     return engine;
+  }
+
+  #transmit(bytes: Uint8Array): void {
+    this.#cable?.write(bytes);
+    for (const watcher of this.#watchers) watcher();
   }
 
   #plug(cable: Socket): void {
@@ -63,20 +45,19 @@ export class SocketEngine implements AsyncDisposable {
       if (this.#cable === cable) this.#cable = undefined;
     });
     cable.on("data", (bytes: Buffer) => {
-      this.#engine.receive(bytes);
+      this.#machine.receive(bytes);
       for (const watcher of this.#watchers) watcher();
     });
   }
 
   /** Sheets of a job in the output tray, in the order in which they came. The engine knows jobs by their keys. */
-  sheetsOf(jobId: string): readonly StackedSheet[] {
+  sheetsOf(jobId: string): readonly TraySheet[] {
     const key = jobKeyOf(jobId);
-    return this.model.sheets.filter((sheet) => sheet.jobId === key);
+    return this.#machine.tray.filter(({ jobKey }) => jobKey === key);
   }
 
   get progress(): Progress {
-    const { jobKey, sheet } = this.#engine.status;
-    return { jobKey, sheetNumber: sheet, rows: this.#engine.stats.rowsFinal };
+    return this.#machine.progress;
   }
 
   /** Resolves as soon as so many rows of a sheet of the job can be printed. */
@@ -101,7 +82,7 @@ export class SocketEngine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#engine.powerOff();
+    await this.#machine[Symbol.asyncDispose]();
     this.#cable?.destroy();
     const closed = once(this.#server, "close");
     this.#server.close();

@@ -3,7 +3,8 @@
 import { glob, mkdir, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { defaultCache } from "../../hw/flash/src/cli.ts";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type MachineKind, machines } from "./machines.ts";
 import { asText, type BoardReport, passed, type ScenarioReport } from "./report.ts";
 import { repository, runProgram } from "./processes.ts";
 import { clock } from "./scenarios/clock.ts";
@@ -19,6 +20,7 @@ interface Options {
   readonly image?: string;
   readonly key?: string;
   readonly only?: string[];
+  readonly engine: MachineKind;
   readonly out: string;
   readonly seed: number;
   readonly cuts: number;
@@ -132,6 +134,7 @@ async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport>
 }
 
 async function test(options: Options): Promise<BoardReport> {
+  const { engine } = options;
   const out = resolve(options.out);
   await mkdir(out, { recursive: true });
   const startedAt = new Date().toISOString();
@@ -141,7 +144,7 @@ async function test(options: Options): Promise<BoardReport> {
   const chosen = scenariosFor(options).filter(({ name }) => options.only?.includes(name) ?? true);
   const results: ScenarioReport[] = [];
   {
-    await using stand = await Stand.open({ image, bundle, key, out, say, signal });
+    await using stand = await Stand.open({ image, bundle, key, engine, out, say, signal });
     for (const scenario of chosen) {
       if (signal.aborted) break;
       results.push(await runOne(scenario, stand));
@@ -174,6 +177,14 @@ const program = new Command("board")
     "release key that the image trusts, PEM; default: the one platen-flash made for this machine",
   )
   .option("--only <names>", `run only these, with commas between: ${known.join(", ")}`, names)
+  .addOption(
+    new Option(
+      "--engine <kind>",
+      "what prints: the simulated engine, or the one in C (hw/engine-fw) on an emulated Cortex-M3",
+    )
+      .choices(Object.keys(machines))
+      .default("simulator"),
+  )
   .option("--seed <n>", "of the moments of the power cuts", count, seedDefault)
   .option("--cuts <n>", "how many power cuts", count, cutsDefault)
   .option("--out <dir>", "where report, logs and a built image come to", join(repository, "out"))

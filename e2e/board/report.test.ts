@@ -1,5 +1,5 @@
-import type { StackedSheet } from "@platen/hw";
 import { describe, expect, it } from "vitest";
+import type { TraySheet } from "./machines.ts";
 import { asText, type BoardReport, passed, type ScenarioReport } from "./report.ts";
 import { difference } from "./sheets.ts";
 
@@ -48,17 +48,14 @@ describe("a report of the emulated board", () => {
 });
 
 describe("sheets", () => {
-  const sheet = (change: (black: Uint8Array) => void = () => {}, widthPx = 16): StackedSheet => {
+  const sheet = (change: (black: Uint8Array) => void = () => {}, widthPx = 16): TraySheet => {
     const planes = new Map([
       ["cyan", new Uint8Array(6)],
       ["black", new Uint8Array(6)],
     ] as const);
     change(planes.get("black")!);
-    return {
-      jobId: "1",
-      sheetNumber: 1,
-      sides: [{ side: "front", widthPx, heightPx: 3, strideBytes: 2, planes }],
-    };
+    const side = { side: "front", widthPx, heightPx: 3, strideBytes: 2, planes } as const;
+    return { jobKey: "1", sheetNumber: 1, content: { jobId: "1", sheetNumber: 1, sides: [side] } };
   };
 
   it("are the same when every bit is", () => {
@@ -70,6 +67,12 @@ describe("sheets", () => {
       black[5] = 0x01;
     });
     expect(difference(other, sheet())).toBe("black at row 2, byte 1");
+  });
+
+  it("are told apart by their digests where an engine shows no more", () => {
+    const digest = (content: number): TraySheet => ({ jobKey: "1", sheetNumber: 1, content });
+    expect(difference(digest(5), digest(5))).toBeUndefined();
+    expect(difference(digest(5), digest(6))).toBe("digest 5 and not 6");
   });
 
   it("differ by their size", () => {

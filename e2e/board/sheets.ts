@@ -1,10 +1,10 @@
 /** Sheets as dots: what a printer on this machine makes of a job, to hold the board's against. */
 import { join } from "node:path";
-import { EngineModel, type StackedSheet } from "@platen/hw";
-import { attachEngine, ptyLine } from "@platen/hw/link";
+import type { StackedSheet } from "@platen/hw";
+import { ptyLine } from "@platen/hw/link";
 import { enrolmentKey, startBackend } from "./backend.ts";
 import { dpi, document, media } from "./document.ts";
-import { mechanics } from "./engine.ts";
+import type { StartMachine, TraySheet } from "./machines.ts";
 import { startProgram } from "./processes.ts";
 
 /**
@@ -14,13 +14,14 @@ import { startProgram } from "./processes.ts";
 export async function printedHere(
   folder: string,
   pages: number,
+  start: StartMachine,
   signal: AbortSignal,
-): Promise<readonly StackedSheet[]> {
+): Promise<readonly TraySheet[]> {
   await using backend = await startBackend(folder, "127.0.0.1", () => {});
   const tty = join(folder, "engine");
   await using line = await ptyLine(tty);
-  const model = new EngineModel({ keepSheets: true });
-  using _engine = attachEngine(line, model, { mechanics });
+  await using machine = await start((bytes) => line.write(bytes));
+  line.onBytes((bytes) => machine.receive(bytes));
   const printer = [
     "--printer-id",
     "here",
@@ -40,11 +41,16 @@ export async function printedHere(
   await running.line((said) => said.includes('"registered"'));
   const jobId = await backend.submit("here", document(pages), signal);
   await backend.ended(jobId, signal);
-  return model.sheets;
+  return [...machine.tray];
 }
 
-/** Where two sheets differ first, for people; undefined when every dot of them is the same. */
-export function difference(one: StackedSheet, other: StackedSheet): string | undefined {
+/** Where two sheets differ, for people; undefined when every dot of them is the same. */
+export function difference({ content: one }: TraySheet, { content: other }: TraySheet): string | undefined {
+  if (typeof one !== "number" && typeof other !== "number") return firstDifference(one, other);
+  return one === other ? undefined : `digest ${String(one)} and not ${String(other)}`;
+}
+
+function firstDifference(one: StackedSheet, other: StackedSheet): string | undefined {
   if (one.sides.length !== other.sides.length)
     return `${one.sides.length} sides and not ${other.sides.length}`;
   for (const [index, side] of one.sides.entries()) {

@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import type { StackedSheet } from "@platen/hw";
 import { type JobEvent, JobState, PrinterState, type RegisteredPrinter, UpdatePhase } from "@platen/proto";
 import { EmulatedBoard } from "../../hw/flash/src/emulate.ts";
 import { type Backend, enrolmentKey, hostAsSeenByBoard, startBackend } from "./backend.ts";
 import { stateName } from "../../backend/src/domain/job.ts";
 import { document, dpi, media } from "./document.ts";
 import { SocketEngine } from "./engine.ts";
+import { type MachineKind, machines, type TraySheet } from "./machines.ts";
 import { runProgram } from "./processes.ts";
 import { Releases } from "./releases.ts";
 import { difference, printedHere } from "./sheets.ts";
@@ -32,6 +32,8 @@ export interface StandOptions {
   /** Of the app in it, and the release key that it trusts: files. */
   readonly bundle: string;
   readonly key: string;
+  /** What prints. */
+  readonly engine: MachineKind;
   /** Where the console's log and the report go. */
   readonly out: string;
   readonly say: (line: string) => void;
@@ -46,7 +48,7 @@ export interface PowerOptions {
 /** A job that has ended. */
 export interface Printed {
   readonly jobId: string;
-  readonly sheets: readonly StackedSheet[];
+  readonly sheets: readonly TraySheet[];
   readonly events: readonly JobEvent[];
   readonly tookS: number;
 }
@@ -65,7 +67,7 @@ export class Stand implements AsyncDisposable {
   readonly #options: StandOptions;
   readonly #folder: string;
   readonly #console: (line: string) => void;
-  readonly #expected = new Map<number, readonly StackedSheet[]>();
+  readonly #expected = new Map<number, readonly TraySheet[]>();
   #board: EmulatedBoard | undefined;
   #onSinceMs = 0;
   #starts = 0;
@@ -104,7 +106,9 @@ export class Stand implements AsyncDisposable {
     const backend = stack.use(
       await startBackend(folder, hostAsSeenByBoard, (line) => void log.write(`${line}\n`)),
     );
-    const engine = stack.use(await SocketEngine.listen(join(folder, "engine.sock")));
+    const engine = stack.use(
+      await SocketEngine.listen(join(folder, "engine.sock"), machines[options.engine]),
+    );
     const releases = stack.use(await Releases.open(options.bundle, options.key, folder));
     const write = (line: string) => void consoleLog.write(`${line}\n`);
     return new Stand({ stack: stack.move(), options, folder, backend, engine, releases, console: write });
@@ -294,11 +298,11 @@ export class Stand implements AsyncDisposable {
   }
 
   /** The document's sheets as a printer on this machine prints them; printed once. */
-  async expected(count: number): Promise<readonly StackedSheet[]> {
+  async expected(count: number): Promise<readonly TraySheet[]> {
     const known = this.#expected.get(count);
     if (known) return known;
     const folder = await mkdtemp(join(this.#folder, "here-"));
-    const sheets = await printedHere(folder, count, this.signal);
+    const sheets = await printedHere(folder, count, machines[this.#options.engine], this.signal);
     if (sheets.length !== count)
       throw new Failed(`a printer on this machine printed ${sheets.length} of ${count} sheets`);
     this.#expected.set(count, sheets);

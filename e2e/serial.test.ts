@@ -10,7 +10,7 @@ import { encodeFrame, FrameReader, frameType } from "@platen/hw/protocol";
 import { type Job, JobErrorAction, JobState, JobStateReason, PrinterStateReason } from "@platen/proto";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { buildFirmware, emulatedBoard } from "../hw/engine-fw/test/build.ts";
-import { EngineStand } from "../hw/src/stand/stand.ts";
+import { EngineStand, type StandOptions } from "../hw/src/stand/stand.ts";
 import { ended, submit } from "./support/jobs.ts";
 import { stamps } from "./support/pdf.ts";
 import { type Cable, type SerialPrinter, serialPrinter, usbCable } from "./support/serial-printer.ts";
@@ -39,9 +39,13 @@ interface Desk extends AsyncDisposable {
 }
 
 async function desk(printerId: string, mechanics: Mechanics, ...args: string[]): Promise<Desk> {
+  return deskWith(printerId, { model: {}, mechanics }, ...args);
+}
+
+async function deskWith(printerId: string, options: StandOptions, ...args: string[]): Promise<Desk> {
   await using made = new AsyncDisposableStack();
   const cable = made.use(await usbCable());
-  const stand = made.use(new EngineStand(cable, { model: {}, mechanics }));
+  const stand = made.use(new EngineStand(cable, options));
   const printer = made.use(await serialPrinter(system, cable, printerId, ...args));
   const resources = made.move();
   return {
@@ -58,16 +62,6 @@ async function desk(printerId: string, mechanics: Mechanics, ...args: string[]):
       }),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
-}
-
-/** The whole of a job, and a promise that its controller has told of so many sheets: an engine may then forget them. */
-function followed(job: Job, sheets: number) {
-  const told = Promise.withResolvers<void>();
-  const whole = ended(system, job, ({ mediaSheetsCompleted }) => {
-    if (mediaSheetsCompleted >= sheets) told.resolve();
-  });
-  whole.catch(told.reject);
-  return { whole, told: told.promise };
 }
 
 const sheetsTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n + 1);
@@ -154,14 +148,31 @@ describe("in mid-page over a serial line", () => {
 
   test("an engine that loses its power: the job goes on with that sheet, none comes twice", async () => {
     await using it = await desk("engine-restarts", slow);
-    const { whole, told } = followed(await submit(system, it.printer.printerId, stamps(3)), 1);
-    await told;
+    const whole = ended(system, await submit(system, it.printer.printerId, stamps(3)));
     await it.inMidPage(2);
     it.stand.powerOff();
     it.stand.model.throwOut();
     it.stand.powerOn();
     expect((await whole).job).toMatchObject({ state: COMPLETED, mediaSheetsCompleted: 3 });
     expect(it.sheets).toEqual(sheetsTo(3));
+  });
+
+  test("ink that is low is told of where the engine cannot tell the level, and printing goes on", async () => {
+    const model = { inkDots: 100_000_000, levelSensors: false };
+    await using it = await deskWith("low", { model, mechanics: brisk });
+    const { printerId } = it.printer;
+    const reasons = async () => {
+      const { printers } = await system.intake.listPrinters({});
+      return printers.find((one) => one.printerId === printerId)!.status!.stateReasons;
+    };
+    it.stand.model.setInkPercent("black", 7);
+    const job = await submit(system, printerId, stamps(2));
+    const { job: done } = await ended(system, job);
+    expect(done).toMatchObject({ state: COMPLETED, mediaSheetsCompleted: 2 });
+    expect(await reasons()).toEqual([PrinterStateReason.MARKER_SUPPLY_LOW]);
+    it.stand.model.setInkPercent("black", 100);
+    await ended(system, await submit(system, printerId, stamps(1)));
+    expect(await reasons()).toEqual([]);
   });
 
   test("a controller that loses its power: the job goes on with that sheet, none comes twice", async () => {
@@ -176,10 +187,8 @@ describe("in mid-page over a serial line", () => {
 
   test("a controller and an engine that lose their power at once: no sheet comes twice", async () => {
     await using it = await desk("both-restart", slow);
-    const { whole, told } = followed(await submit(system, it.printer.printerId, stamps(3)), 1);
-    await told;
+    const whole = ended(system, await submit(system, it.printer.printerId, stamps(3)));
     await it.inMidPage(2);
-    // The engine first: a sheet that it stacked and told nobody of would rightly come again.
     it.stand.powerOff();
     it.stand.model.throwOut();
     await it.printer.kill();

@@ -28,6 +28,24 @@ function printSheet(model: EngineModel, sheetNumber: number, byte = 0xff): void 
   model.endSide();
 }
 
+test.each([true, false])(
+  "ink is low below a tenth, whether its level can be told or not: %s",
+  (levelSensors) => {
+    const { model } = engine({ inkDots: 1000, levelSensors });
+    for (const [percent, isLow] of [
+      [100, false],
+      [10, false],
+      [9, true],
+      [0, false],
+    ] as const) {
+      model.setInkPercent("cyan", percent);
+      expect(model.isInkLow).toBe(isLow);
+      expect(model.inkPercent("cyan")).toBe(levelSensors ? percent : undefined);
+    }
+    expect(new EngineModel().isInkLow).toBe(false);
+  },
+);
+
 /** What stops the work, or nothing. */
 function stoppedBy(work: () => void): readonly Trouble[] {
   try {

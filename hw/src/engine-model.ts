@@ -30,6 +30,8 @@ export interface EngineModelOptions {
   outputSheets?: number;
   /** Dots that a full tank of each ink gives. Default: it never runs out. */
   inkDots?: number;
+  /** Whether it can tell how much ink is left, and not only that it is low. Default: true. */
+  levelSensors?: boolean;
   /** Keep the dots of every stacked sheet in `sheets`. Default: false. */
   keepSheets?: boolean;
 }
@@ -80,6 +82,9 @@ export class EngineStopped extends Error {
   }
 }
 
+/** An ink with less than this left is low, percent. */
+const lowPercent = 10;
+
 const bitsOfByte = Uint8Array.from({ length: 256 }, (_, byte) => {
   let bits = 0;
   for (let rest = byte; rest; rest >>= 1) bits += rest & 1;
@@ -123,6 +128,7 @@ export class EngineModel {
       paperSheets: options.paperSheets ?? Infinity,
       outputSheets: options.outputSheets ?? Infinity,
       inkDots: options.inkDots ?? Infinity,
+      levelSensors: options.levelSensors ?? true,
       keepSheets: options.keepSheets ?? false,
     };
     this.inks = this.#options.inks;
@@ -141,10 +147,16 @@ export class EngineModel {
     return this.#stackedOfJob.get(jobId) ?? 0;
   }
 
-  /** What is left of an ink, 0 to 100; undefined when it never runs out. */
+  /** What is left of an ink, 0 to 100; undefined when it never runs out, or no sensor tells. */
   inkPercent(ink: Ink): number | undefined {
-    const full = this.#options.inkDots;
-    return Number.isFinite(full) ? Math.round(((this.#inkLeft.get(ink) ?? 0) / full) * 100) : undefined;
+    return this.#options.levelSensors && Number.isFinite(this.#options.inkDots)
+      ? Math.round(this.#percentLeft(ink))
+      : undefined;
+  }
+
+  /** Whether some ink is about to run out. One that has is a trouble. */
+  get isInkLow(): boolean {
+    return this.inks.some((ink) => this.#percentLeft(ink) > 0 && this.#percentLeft(ink) < lowPercent);
   }
 
   /** Somebody changes a tank for one that is so full, 0 to 100. Nothing happens to an ink that never runs out. */
@@ -260,6 +272,11 @@ export class EngineModel {
     }
     if (remedied.length === 0) return;
     this.#tell(this.#troubles.size ? { kind: "stopped", troubles: this.troubles } : { kind: "ready" });
+  }
+
+  #percentLeft(ink: Ink): number {
+    const left = this.#inkLeft.get(ink) ?? 0;
+    return Number.isFinite(left) ? (left * 100) / this.#options.inkDots : 100;
   }
 
   #feed(): void {

@@ -180,7 +180,7 @@ export class Printers {
       printerId,
       create(PrinterStatusSchema, {
         state: stopped ? PrinterState.STOPPED : idle ? PrinterState.IDLE : PrinterState.PROCESSING,
-        stateReasons: [...new Set([...stops, ...supplyReasons(markerSupplies)])],
+        stateReasons: [...new Set([...stops, ...print.printerWarnings, ...supplyReasons(markerSupplies)])],
         message: stopped ? print.message : "",
         currentJobId: idle ? "" : (print.session?.jobId ?? ""),
         heldJobs: idle ? 0 : 1,

@@ -240,6 +240,27 @@ describe("the serial engine, in virtual time", () => {
     await engine.run(driver.endJob(signal));
   });
 
+  test("what the engine says though it prints is a warning, told as it changes and to who comes later", async () => {
+    const engine = new VirtualEngine({ model: { inkDots: 100_000_000, levelSensors: false } });
+    const driver = await engine.openDriver();
+    const warnings = () => {
+      const told: EngineEvent[] = [];
+      driver.listen((event) => event.kind === "warnings" && told.push(event));
+      return told;
+    };
+    const first = warnings();
+    const print = (id: string) => engine.run(printSheets({ driver, jobId: id, sheets }));
+    engine.model.setInkPercent("cyan", 5);
+    await print("one");
+    const low = { kind: "warnings", reasons: [PrinterStateReason.MARKER_SUPPLY_LOW] };
+    expect(first).toEqual([low]);
+    expect(warnings()).toEqual([low]);
+    engine.model.setInkPercent("cyan", 100);
+    await print("two");
+    expect(first).toEqual([low, { kind: "warnings", reasons: [] }]);
+    expect(warnings()).toEqual([]);
+  });
+
   test("S1411: cancel at the engine is told once", async () => {
     const { engine, events } = await startPrinting();
     engine.model.pressCancel();

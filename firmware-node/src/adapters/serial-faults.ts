@@ -28,9 +28,17 @@ export const connecting = (problem: string): EngineFault =>
     `no engine answers on the serial port${problem && `: ${problem}`}`,
   );
 
+const namesOf = (reasons: readonly Reason[]): PrinterStateReason[] => [
+  ...new Set(reasons.map((reason) => reasonOf[reason])),
+];
+
+/** What the engine says though it prints. */
+export const warningsOf = ({ state, reasons }: Status): PrinterStateReason[] =>
+  state === "stopped" ? [] : namesOf(reasons);
+
 /** Why the engine stands still, as its status says. */
 export function faultOf({ reasons, refusal, message }: Status): EngineFault {
-  const names = [...new Set(reasons.map((reason) => reasonOf[reason]))];
+  const names = namesOf(reasons);
   const refused = refusal === "none" || refusal === "stopped" ? "" : `the engine refused a page: ${refusal}`;
   const words = refused || message || reasons.join(", ") || "the engine stopped";
   return new EngineFault(names.length > 0 ? names : [PrinterStateReason.ENGINE_FAULT], words);

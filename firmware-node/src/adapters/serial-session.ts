@@ -5,9 +5,9 @@
  */
 import type { HostLink } from "@platen/hw/link";
 import type { Capabilities, Message, Status } from "@platen/hw/protocol";
-import { PlatenError, toPlatenError } from "@platen/proto";
+import { PlatenError, type PrinterStateReason, toPlatenError } from "@platen/proto";
 import type { EngineCapabilities, EngineEvent, EngineFault } from "../ports/engine-driver.ts";
-import { connecting, faultOf, offline, sameFault } from "./serial-faults.ts";
+import { connecting, faultOf, offline, sameFault, warningsOf } from "./serial-faults.ts";
 import type { Journal } from "./serial-journal.ts";
 import { EnginePresence, type PresenceOptions } from "./serial-presence.ts";
 
@@ -59,6 +59,7 @@ export class SerialSession implements AsyncDisposable {
   #job: OpenJob | undefined;
   #cancelPresses: number | undefined;
   #supplies: Status["supplies"] = [];
+  #warnings: readonly PrinterStateReason[] = [];
 
   constructor(options: SessionOptions) {
     this.#journal = options.journal;
@@ -157,6 +158,7 @@ export class SerialSession implements AsyncDisposable {
   listen(listener: (event: EngineEvent) => void): () => void {
     listener(this.#fault ? stopped(this.#fault) : { kind: "ready" });
     listener({ kind: "supplies", supplies: this.#supplies });
+    if (this.#warnings.length > 0) listener({ kind: "warnings", reasons: this.#warnings });
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -200,6 +202,11 @@ export class SerialSession implements AsyncDisposable {
     if (JSON.stringify(status.supplies) !== JSON.stringify(this.#supplies)) {
       this.#supplies = status.supplies;
       this.#tell({ kind: "supplies", supplies: status.supplies });
+    }
+    const warnings = warningsOf(status);
+    if (String(warnings) !== String(this.#warnings)) {
+      this.#warnings = warnings;
+      this.#tell({ kind: "warnings", reasons: warnings });
     }
     const refused = status.refusal !== "none";
     if (status.state === "stopped" || refused) {

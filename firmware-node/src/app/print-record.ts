@@ -21,6 +21,7 @@ type Change = Partial<
     | "impressionsCompleted"
     | "mediaSheetsCompleted"
     | "markerSupplies"
+    | "printerWarnings"
   >
 >;
 

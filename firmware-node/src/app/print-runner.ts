@@ -222,6 +222,9 @@ class PrintRun {
       case "supplies":
         this.#record.update({ markerSupplies: markerSupplies(event.supplies) });
         break;
+      case "warnings":
+        this.#record.update({ printerWarnings: [...event.reasons] });
+        break;
       case "capabilities":
         break;
     }

@@ -7,6 +7,7 @@ import {
   PlatenError,
   type PrinterCapabilities,
   PrinterState,
+  type PrinterStateReason,
   type PrinterStatus,
   PrinterStatusSchema,
   type PrintInstruction,
@@ -53,6 +54,7 @@ export class Printer implements AsyncDisposable {
   readonly #muteEngine: () => void;
   #engine: EngineState = { kind: "ready" };
   #supplies: readonly Supply[] = [];
+  #warnings: readonly PrinterStateReason[] = [];
   #revised = new AbortController();
   #current: Entry | undefined;
   /** Resolves when nothing is at the engine. */
@@ -123,7 +125,9 @@ export class Printer implements AsyncDisposable {
     const busy = this.#current ? PrinterState.PROCESSING : PrinterState.IDLE;
     return create(PrinterStatusSchema, {
       state: stopped ? PrinterState.STOPPED : busy,
-      stateReasons: [...new Set([...(stopped?.reasons ?? []), ...supplyReasons(this.#supplies)])],
+      stateReasons: [
+        ...new Set([...(stopped?.reasons ?? []), ...this.#warnings, ...supplyReasons(this.#supplies)]),
+      ],
       message: stopped?.message ?? "",
       currentJobId: this.#current?.record.session.jobId ?? "",
       heldJobs: this.#held().length,
@@ -194,6 +198,7 @@ export class Printer implements AsyncDisposable {
   #hear(event: EngineEvent): void {
     if (event.kind === "stopped" || event.kind === "ready") this.#engine = event;
     if (event.kind === "supplies") this.#supplies = event.supplies;
+    if (event.kind === "warnings") this.#warnings = event.reasons;
     if (event.kind === "capabilities") {
       this.#revised.abort();
       this.#revised = new AbortController();

@@ -74,6 +74,8 @@ export type EngineEvent =
   /** A sheet lies in the output tray, for good: it is never printed again. */
   | { readonly kind: "sheet-stacked"; readonly jobId: string; readonly sheetNumber: number }
   | { readonly kind: "supplies"; readonly supplies: readonly Supply[] }
+  /** What the engine says that does not keep it from printing; each such list replaces the one before, which was empty at first. */
+  | { readonly kind: "warnings"; readonly reasons: readonly PrinterStateReason[] }
   /** Somebody pressed cancel on the engine (S1411). */
   | { readonly kind: "cancel-pressed" };
 
@@ -114,8 +116,8 @@ export interface EngineDriver extends AsyncDisposable {
   /** Gives up the page and the job at once; a sheet in the engine is thrown out. Never rejects, also when the engine is gone. */
   abort(): Promise<void>;
   /**
-   * Tells the listener of the engine's state (`ready` or `stopped`) and supplies before it returns, and then of all that
-   * happens, in order. Call the result to stop listening.
+   * Tells the listener of the engine's state (`ready` or `stopped`), its supplies, and its warnings if there are any, before it
+   * returns, and then of all that happens, in order. Call the result to stop listening.
    */
   listen(listener: (event: EngineEvent) => void): () => void;
 }

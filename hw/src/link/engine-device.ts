@@ -41,8 +41,6 @@ export interface DeviceListener {
   status(status: Status): void;
 }
 
-const lowPercent = 10;
-
 const sentences: Readonly<Record<Trouble, string>> = {
   "media-empty": "Load paper.",
   "media-jam": "Take out the jammed sheet.",
@@ -52,12 +50,18 @@ const sentences: Readonly<Record<Trouble, string>> = {
   "engine-fault": "The print head is out of order.",
 };
 
+/** What an engine keeps where no power cut reaches it. Given to the one that starts next, it goes on with what it stacked. */
+export interface EngineMemory {
+  lastJob?: Pick<Status, "jobKey" | "sheetsStacked" | "stackedDigest">;
+}
+
 export class EngineDevice {
   readonly #model: EngineModel;
   readonly #clock: Clock;
   readonly #capabilities: Capabilities;
   readonly #mechanics: Mechanics;
   readonly #listener: DeviceListener;
+  readonly #memory: EngineMemory;
   readonly #mute: () => void;
   readonly #queue: Sequenced[] = [];
   #stream: PrintStream = startPrintStream;
@@ -82,12 +86,14 @@ export class EngineDevice {
     capabilities: Capabilities,
     mechanics: Mechanics,
     listener: DeviceListener,
+    memory: EngineMemory,
   ) {
     this.#model = model;
     this.#clock = clock;
     this.#capabilities = capabilities;
     this.#mechanics = mechanics;
     this.#listener = listener;
+    this.#memory = memory;
     this.#status = {
       state: model.troubles.length > 0 ? "stopped" : "idle",
       reasons: this.#reasons(),
@@ -167,11 +173,8 @@ export class EngineDevice {
 
   /** A supply that is low is told of, and printing goes on. */
   #reasons(): Status["reasons"] {
-    const isLow = this.#model.inks.some((ink) => {
-      const percent = this.#model.inkPercent(ink);
-      return percent !== undefined && percent > 0 && percent < lowPercent;
-    });
-    return isLow ? [...this.#model.troubles, "marker-supply-low"] : this.#model.troubles;
+    const { troubles, isInkLow } = this.#model;
+    return isInkLow ? [...troubles, "marker-supply-low"] : troubles;
   }
 
   #hear(event: ModelEvent): void {
@@ -192,8 +195,7 @@ export class EngineDevice {
         break;
       case "sheet-stacked":
         this.#tell({
-          sheetsStacked: event.sheetNumber,
-          stackedDigest: this.#sheetDigest,
+          ...this.#remember(this.#status.jobKey, event.sheetNumber, this.#sheetDigest),
           sheet: 0,
           rowsPrinted: 0,
           reasons: this.#reasons(),
@@ -214,8 +216,19 @@ export class EngineDevice {
       this.#tell({ refusal, refusedNumber: number, sheet: 0, rowsPrinted: 0 });
   }
 
+  #remember(jobKey: string, sheetsStacked: number, stackedDigest: number): Partial<Status> {
+    const lastJob = { jobKey, sheetsStacked, stackedDigest };
+    this.#memory.lastJob = lastJob;
+    return lastJob;
+  }
+
+  /** What it remembers of this very job. */
+  #knownOf({ jobKey }: JobMessage): EngineMemory["lastJob"] {
+    return this.#memory.lastJob?.jobKey === jobKey ? this.#memory.lastJob : undefined;
+  }
+
   #stackedOf = (job: JobMessage): number =>
-    Math.max(job.sheetsStacked, job.jobKey === this.#status.jobKey ? this.#status.sheetsStacked : 0);
+    Math.max(job.sheetsStacked, this.#knownOf(job)?.sheetsStacked ?? 0);
 
   /** Works until it must wait, for time or for messages. Not re-entered: what it brings about may call back. */
   #work(): void {
@@ -300,10 +313,10 @@ export class EngineDevice {
     const { feedMs, warmUpMs, ejectMs } = this.#mechanics;
     switch (action.kind) {
       case "job": {
-        const sheetsStacked = this.#stackedOf(action.job);
-        const stackedDigest = action.job.jobKey === this.#status.jobKey ? this.#status.stackedDigest : 0;
-        this.#jobName = action.job.name;
-        this.#tell({ jobKey: action.job.jobKey, sheetsStacked, stackedDigest });
+        const { job } = action;
+        this.#jobName = job.name;
+        const digest = this.#knownOf(job)?.stackedDigest ?? 0;
+        this.#tell(this.#remember(job.jobKey, this.#stackedOf(job), digest));
         break;
       }
       case "page": {

@@ -1,6 +1,6 @@
 /** The engine link at work: both ends, bad lines, and clocks, real and virtual. */
 export { type Clock, realClock, VirtualClock } from "./clock.ts";
-export { EngineDevice, instantMechanics, type Mechanics } from "./engine-device.ts";
+export { EngineDevice, type EngineMemory, instantMechanics, type Mechanics } from "./engine-device.ts";
 export { attachEngine, joinByFaultyLine, type Proxy } from "./join.ts";
 export { type Line, type ProcessLine, processLine, ptyLine } from "./line.ts";
 export { desktopMechanics, simulatedCapabilities, simulatedCapacityBytes } from "./profile.ts";

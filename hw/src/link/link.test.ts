@@ -14,7 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { EngineModel, type EngineModelOptions } from "../engine-model.ts";
 import { type Clock, VirtualClock } from "./clock.ts";
-import { instantMechanics, type Mechanics } from "./engine-device.ts";
+import { type EngineMemory, instantMechanics, type Mechanics } from "./engine-device.ts";
 import { FaultyLine, type LineFaults, type LineOptions } from "./faulty-line.ts";
 import { HostLink, type LinkEvent } from "./host-link.ts";
 import { randomInt, seededRandom } from "./random.ts";
@@ -44,6 +44,8 @@ interface RigOptions {
   readonly capabilities?: Partial<Capabilities>;
   readonly engineVersions?: { minVersion: number; maxVersion: number };
   readonly hostVersions?: { minVersion: number; maxVersion: number };
+  /** Across restarts of the engine; default: none. */
+  readonly memory?: EngineMemory;
 }
 
 /** A host and an engine with a line between them. */
@@ -72,6 +74,7 @@ function makeRig(options: RigOptions = {}) {
         capabilities: { ...capabilities, ...options.capabilities },
         mechanics: options.mechanics ?? instantMechanics,
         capacityBytes: 16_384,
+        ...(options.memory && { memory: options.memory }),
       },
       (bytes) => toHost.send(bytes),
     );
@@ -365,6 +368,28 @@ describe("after a restart", () => {
     goOn(rig, 1);
     rig.run(isStacked(rig, 3));
     expectPrinted(rig, ...sheets);
+  });
+
+  test.each([
+    ["of both at once, an engine that remembers across a power cut tells what it stacked", {}, 1],
+    ["of both at once, one that forgets begins anew", undefined, 0],
+  ])("%s", (_, memory, remembered) => {
+    const rig = makeRig({ mechanics: slow, ...(memory && { memory }) });
+    rig.run(() => rig.link.isUp);
+    sendAll(rig, ...allMessages);
+    rig.run(isStacked(rig, 1));
+    const { stackedDigest } = rig.link.status!;
+    rig.restartEngine();
+    rig.restartHost();
+    rig.run(() => rig.link.isUp && rig.link.status !== undefined);
+    // None since it started: what it remembers is of no interest before the host names the job.
+    expect(rig.link.status).toMatchObject({ jobKey: "0000000000000000", sheetsStacked: 0 });
+    rig.link.send(job(0));
+    rig.run(() => rig.link.status?.jobKey === jobKey);
+    expect(rig.link.status).toMatchObject({
+      sheetsStacked: remembered,
+      stackedDigest: remembered ? stackedDigest : 0,
+    });
   });
 
   test("a sheet that is stacked cannot be printed again, whatever the host says", () => {

@@ -12,7 +12,7 @@ import {
 } from "../../protocol/index.ts";
 import type { EngineModel } from "../engine-model.ts";
 import type { Clock } from "./clock.ts";
-import { EngineDevice, type Mechanics } from "./engine-device.ts";
+import { type DeviceListener, EngineDevice, type EngineMemory, type Mechanics } from "./engine-device.ts";
 
 export interface SimulatedEngineOptions {
   readonly minVersion: number;
@@ -23,6 +23,8 @@ export interface SimulatedEngineOptions {
   readonly mechanics: Mechanics;
   /** Memory for messages, in credit. */
   readonly capacityBytes: number;
+  /** From the engine that was here before a power cut. Default: it remembers nothing. */
+  readonly memory?: EngineMemory;
 }
 
 /** What somebody who looks inside sees. */
@@ -67,10 +69,12 @@ export class SimulatedEngine {
   ) {
     this.#clock = clock;
     this.#transmit = transmit;
-    this.#device = new EngineDevice(model, clock, options.capabilities, options.mechanics, {
+    const { capabilities, mechanics, memory = {} } = options;
+    const listener: DeviceListener = {
       done: (cost) => this.#take({ kind: "done", cost }),
       status: (status) => this.#take({ kind: "status", status }),
-    });
+    };
+    this.#device = new EngineDevice(model, clock, capabilities, mechanics, listener, memory);
     this.#engine = startEngine(options, this.#device.status, clock.nowMs());
   }
 
@@ -107,7 +111,7 @@ export class SimulatedEngine {
     };
   }
 
-  /** Power off, in the middle of anything. What it remembers is gone; the model's paper and sheets stay. */
+  /** Power off, in the middle of anything. All but its `memory` is gone; the model's paper and sheets stay. */
   powerOff(): void {
     this.#off = true;
     this.#cancelTick?.();

@@ -7,7 +7,7 @@ import {
   type StackedSheet,
 } from "../engine-model.ts";
 import { realClock } from "../link/clock.ts";
-import type { Mechanics } from "../link/engine-device.ts";
+import type { EngineMemory, Mechanics } from "../link/engine-device.ts";
 import { FaultyLine, type LineOptions } from "../link/faulty-line.ts";
 import type { Line } from "../link/line.ts";
 import { simulatedCapabilities, simulatedCapacityBytes } from "../link/profile.ts";
@@ -40,6 +40,7 @@ export class EngineStand implements Disposable {
   readonly #options: StandOptions;
   readonly #mutes: (() => void)[];
   readonly #sheets: KeptSheet[] = [];
+  readonly #memory: EngineMemory = {};
   #engine: SimulatedEngine | undefined;
   #sheetCount = 0;
 
@@ -99,6 +100,7 @@ export class EngineStand implements Disposable {
         capabilities: { ...simulatedCapabilities, colorants: this.model.inks },
         mechanics: this.#options.mechanics,
         capacityBytes: simulatedCapacityBytes,
+        memory: this.#memory,
       },
       (bytes) => this.back.send(bytes),
     );

@@ -12,6 +12,7 @@ import { writeImage } from "./card.ts";
 import { requirePrograms, run } from "./command.ts";
 import { makeData } from "./data.ts";
 import { type DebianPackage, formatLock, linesOf, makeBase, parseLock, requireEmulator } from "./debian.ts";
+import type { Mirrors } from "./mirrors.ts";
 import { type NpmPackage, packagesOf, licenses } from "./packages.ts";
 import { makeRoot, unpackBase } from "./root.ts";
 import { fetchRuntime, type Runtime } from "./runtime.ts";
@@ -31,7 +32,8 @@ export interface BuildOptions {
   /** Folder that the image comes to. */
   readonly out: string;
   readonly cache: string;
-  readonly mirror: string;
+  /** Where Debian's packages come from. */
+  readonly mirrors: Mirrors;
   readonly updateLock: boolean;
   /** Update channel of the bundle. */
   readonly channel: string;
@@ -67,7 +69,7 @@ interface Base {
 }
 
 async function base(options: BuildOptions): Promise<Base> {
-  const { steps, mirror, updateLock, signal, onLine } = options;
+  const { steps, mirrors, updateLock, signal, onLine } = options;
   const packages = linesOf(await readFile(join(board, "packages.txt"), "utf8"));
   const excluded = linesOf(await readFile(join(board, "excluded.txt"), "utf8"));
   const locked = await readFile(lockFile, "utf8").catch(() => "");
@@ -75,7 +77,7 @@ async function base(options: BuildOptions): Promise<Base> {
   // Its own: with the same packages it is the same base, whatever is laid over it.
   const epochS = 1_700_000_000;
   const make = async (to: string) => {
-    const request = { mirror, packages, excluded, lock, epochS, signal, onLine };
+    const request = { mirrors, packages, excluded, lock, epochS, signal, onLine };
     const came = await makeBase(join(to, "base.tar"), request);
     await writeFile(join(to, "packages"), formatLock(came));
   };

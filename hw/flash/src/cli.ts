@@ -4,13 +4,13 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { PlatenError, toPlatenError } from "@platen/proto";
-import { Command, CommanderError } from "commander";
-import { buildBundle, buildImage, repository } from "./build.ts";
+import { Command, CommanderError, Option } from "commander";
+import { buildBundle, buildImage, repository, systemEpochS } from "./build.ts";
 import { cardBytes } from "./card.ts";
 import { compareBuilds } from "./compare.ts";
-import { defaultMirror } from "./debian.ts";
 import { type Disk, listDisks, requireWritable } from "./devices.ts";
 import { EmulatedBoard } from "./emulate.ts";
+import { type Mirrors, ownMirrors, snapshotMirrors } from "./mirrors.ts";
 import { provision } from "./provision.ts";
 import { stepsIn } from "./steps.ts";
 import { imageBytes, writeTo, type WriteProgress } from "./write.ts";
@@ -33,13 +33,25 @@ export const defaultCache = (): string =>
 interface BuildFlags {
   out: string;
   cache: string;
-  mirror: string;
+  mirror?: string;
+  securityMirror?: string;
+  snapshot?: boolean;
   updateLock?: boolean;
   key?: string;
   keySet?: string;
   channel: string;
   bundleOnly?: boolean;
   verbose?: boolean;
+}
+
+async function mirrorsFor(
+  { mirror, securityMirror, snapshot }: BuildFlags,
+  signal: AbortSignal,
+): Promise<Mirrors> {
+  if (snapshot) return snapshotMirrors(await systemEpochS());
+  const own = await ownMirrors(signal);
+  const plain = (url: string) => url.replace(/\/+$/, "");
+  return { ...own, archive: plain(mirror ?? own.archive), security: plain(securityMirror ?? own.security) };
 }
 
 async function build(flags: BuildFlags, signal: AbortSignal): Promise<void> {
@@ -52,7 +64,7 @@ async function build(flags: BuildFlags, signal: AbortSignal): Promise<void> {
     ),
     out: resolve(flags.out),
     cache: resolve(flags.cache),
-    mirror: flags.mirror.replace(/\/+$/, ""),
+    mirrors: await mirrorsFor(flags, signal),
     updateLock: flags.updateLock ?? false,
     channel: flags.channel,
     key: flags.key,
@@ -206,7 +218,17 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description("build the card's image, and the bundle that updates boards to this app (needs root)")
     .option("--out <dir>", "where they come to", join(repository, "out"))
     .option("--cache <dir>", "where steps are kept that need not be done again", defaultCache())
-    .option("--mirror <url>", "where Debian's packages come from", defaultMirror)
+    .option(
+      "--mirror <url>",
+      "where Debian's packages come from; default: as this machine's apt, else Debian's own",
+    )
+    .option("--security-mirror <url>", "the same for those of debian-security")
+    .addOption(
+      new Option(
+        "--snapshot",
+        "packages as they were when board/debian.lock was made, from snapshot.debian.org",
+      ).conflicts(["mirror", "securityMirror", "updateLock"]),
+    )
     .option("--update-lock", "take the newest packages, and write their versions to board/debian.lock")
     .option("--key <file>", "release key that signs the bundle, PEM; default: one made for this machine")
     .option("--key-set <file>", "key set that boards are to trust; needed with --key")

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import { run } from "./command.ts";
+import type { Mirrors } from "./mirrors.ts";
 
 const suite = "bookworm";
-export const defaultMirror = "http://deb.debian.org";
 
 /** A package as it is locked. */
 export interface DebianPackage {
@@ -18,8 +18,7 @@ export interface DebianPackage {
 }
 
 export interface DebianOptions {
-  /** Where `debian` and `debian-security` are, without a slash at the end. */
-  readonly mirror: string;
+  readonly mirrors: Mirrors;
   /** Names beside the essential packages. */
   readonly packages: readonly string[];
   /** dpkg's path-exclude; a "!" in front makes it path-include. */
@@ -100,7 +99,7 @@ const pins = (lock: readonly DebianPackage[]): string =>
  * `configuration` when they are not the locked ones.
  */
 export async function makeBase(tar: string, options: DebianOptions): Promise<DebianPackage[]> {
-  const { mirror, packages, excluded, lock, epochS, signal, onLine } = options;
+  const { mirrors, packages, excluded, lock, epochS, signal, onLine } = options;
   const work = await mkdtemp(join(tmpdir(), "platen-debian-"));
   try {
     const preferences = join(work, "preferences");
@@ -109,8 +108,7 @@ export async function makeBase(tar: string, options: DebianOptions): Promise<Deb
     const paths = excluded.map((path) =>
       path.startsWith("!") ? `--dpkgopt=path-include=${path.slice(1)}` : `--dpkgopt=path-exclude=${path}`,
     );
-    const source = (archive: string, from: string) =>
-      `deb ${mirror}/${archive} ${from} main non-free-firmware`;
+    const source = (mirror: string, from: string) => `deb ${mirror} ${from} main non-free-firmware`;
     await run(
       "mmdebstrap",
       [
@@ -121,6 +119,7 @@ export async function makeBase(tar: string, options: DebianOptions): Promise<Deb
         "--skip=check/qemu",
         `--include=${packages.join(",")}`,
         '--aptopt=Apt::Install-Recommends "false"',
+        ...(mirrors.past ? ['--aptopt=Acquire::Check-Valid-Until "false"'] : []),
         ...paths,
         `--setup-hook=cp ${preferences} "$1"/etc/apt/preferences.d/lock`,
         // It is slow beyond measure under emulation; what it would make is not used.
@@ -130,9 +129,9 @@ export async function makeBase(tar: string, options: DebianOptions): Promise<Deb
         '--customize-hook=rm "$1"/etc/apt/preferences.d/lock',
         suite,
         tar,
-        source("debian", suite),
-        source("debian", `${suite}-updates`),
-        source("debian-security", `${suite}-security`),
+        source(mirrors.archive, suite),
+        source(mirrors.archive, `${suite}-updates`),
+        source(mirrors.security, `${suite}-security`),
       ],
       { signal, onLine, env: { SOURCE_DATE_EPOCH: String(epochS) } },
     );
@@ -148,8 +147,8 @@ export async function makeBase(tar: string, options: DebianOptions): Promise<Deb
     if (wrong.length > 0) {
       throw new PlatenError(
         "configuration",
-        `the packages are not those of debian.lock; build with --update-lock to take these, or with --mirror of a snapshot ` +
-          `that has the locked ones (http://snapshot.debian.org/archive/…):\n${wrong.join("\n")}`,
+        `the packages are not those of debian.lock; build with --snapshot to take the locked ones from snapshot.debian.org, ` +
+          `or with --update-lock to take these:\n${wrong.join("\n")}`,
       );
     }
     return came;

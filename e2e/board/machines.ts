@@ -9,6 +9,7 @@ import {
   SimulatedEngine,
 } from "@platen/hw/link";
 import { decodeStatus, FrameReader, frameType, noJob, ownVersions } from "@platen/hw/protocol";
+import type { Program } from "../../hw/flash/src/command.ts";
 import { buildFirmware, emulatedBoard } from "../../hw/engine-fw/test/build.ts";
 
 /** How far the sheet in the path is. */
@@ -102,3 +103,9 @@ const startCEngine: StartMachine = async (transmit) => {
 
 export const machines = { simulator: startSimulator, c: startCEngine } as const;
 export type MachineKind = keyof typeof machines;
+
+/** What must be installed to run each. */
+export const programsOf = {
+  simulator: [],
+  c: ["make", "arm-none-eabi-gcc", "qemu-system-arm"],
+} as const satisfies Record<MachineKind, readonly Program[]>;

@@ -3,8 +3,9 @@
 import { glob, mkdir, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { defaultCache } from "../../hw/flash/src/cli.ts";
+import { requirePrograms } from "../../hw/flash/src/command.ts";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type MachineKind, machines } from "./machines.ts";
+import { type MachineKind, machines, programsOf } from "./machines.ts";
 import { asText, type BoardReport, passed, type ScenarioReport } from "./report.ts";
 import { repository, runProgram } from "./processes.ts";
 import { clock } from "./scenarios/clock.ts";
@@ -135,6 +136,8 @@ async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport>
 
 async function test(options: Options): Promise<BoardReport> {
   const { engine } = options;
+  // Before minutes are spent on an image.
+  await requirePrograms(["qemu-system-aarch64", "mcopy", "socat", ...programsOf[engine]]);
   const out = resolve(options.out);
   await mkdir(out, { recursive: true });
   const startedAt = new Date().toISOString();

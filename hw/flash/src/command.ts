@@ -83,6 +83,10 @@ const packageOf = {
   npm: "npm",
   lsblk: "util-linux",
   "qemu-system-aarch64": "qemu-system-arm",
+  "qemu-system-arm": "qemu-system-arm",
+  socat: "socat",
+  make: "make",
+  "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
 } as const;
 
 export type Program = keyof typeof packageOf;

@@ -10,6 +10,7 @@ import { instantMechanics } from "../src/link/engine-device.ts";
 import { attachEngine } from "../src/link/join.ts";
 import { type Line, processLine, ptyLine } from "../src/link/line.ts";
 import { serialLine } from "../src/link/serial-line.ts";
+import { attendedChecks } from "./checks/stops.ts";
 import { checks } from "./checks.ts";
 import { type Operator, panelOperator } from "./operator.ts";
 import { NotConformant, RawHost } from "./raw-host.ts";
@@ -102,5 +103,29 @@ test("an engine that does not hear ABORT fails the checks that abort, and only t
       .map(([name]) => name);
     expect(failed).toEqual(checks.map(({ name }) => name).filter((name) => name.includes("ABORT")));
     expect(failed.length).toBeGreaterThan(1);
+  });
+});
+
+test("an engine that says the wrong reason fails the check of that stop, and only that: it is seen to all the same", async () => {
+  await withPty(async (engineEnd, path) => {
+    const model = new EngineModel({ inkDots: 1e9 });
+    const { bringAbout, ...rest } = modelOperator(model);
+    using _engine = attachEngine(engineEnd, model, { mechanics: instantMechanics });
+    await using line = await serialLine(path, 3_000_000);
+    const jammed: Operator = {
+      ...rest,
+      bringAbout: (stop) => bringAbout(stop === "media-empty" ? "media-jam" : stop),
+      seeTo: (stop) => rest.seeTo(stop === "media-empty" ? "media-jam" : stop),
+    };
+    const outcomes = new Map<string, unknown>();
+    for (const check of attendedChecks(jammed)) {
+      const host = new RawHost(line, { answerMs: 200, heartbeatMs: 1000 });
+      outcomes.set(check.name, await check.run(host).catch((error: unknown) => error));
+      host.stop();
+    }
+    const failed = [...outcomes].filter(([, outcome]) => outcome instanceof Error);
+    expect(failed.map(([name]) => name)).toEqual([expect.stringContaining("stops for media-empty")]);
+    expect(failed[0]![1]).toMatchObject({ message: expect.stringContaining("media-empty") });
+    expect(model.troubles).toEqual([]);
   });
 });

@@ -43,6 +43,10 @@ export function pageMessage(
   };
 }
 
+/** 800 pixels wide, so that a band of two rows is 200 bytes and one message. */
+export const narrow = (engine: Capabilities): PageMessage =>
+  pageMessage(engine, 1, { widthPx: 800, heightPx: 20 });
+
 /** Strips of all the page's planes, with white, black, screens and noise. */
 export function makeBands(engine: Capabilities, page: PageMessage, seed = 1): PlainBand[] {
   const random = seededRandom(seed);
@@ -88,4 +92,14 @@ export function pageMessages(
 ): Message[] {
   const data = bands.flatMap((band) => messagesOf(band, page, engine, codec));
   return [page, ...data, { kind: "page-end", digest: digestBands(digest, bands) }];
+}
+
+/** A page of all planes, one sheet. */
+export function testPage(
+  engine: Capabilities,
+  codec: CodecName = "raw",
+): { readonly messages: readonly Message[]; readonly digest: number } {
+  const page = pageMessage(engine, 1);
+  const bands = makeBands(engine, page);
+  return { messages: pageMessages(engine, page, bands, codec), digest: digestBands(0, bands) };
 }

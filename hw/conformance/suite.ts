@@ -1,9 +1,10 @@
 /** Runs the checks on a line, one after the other; each begins a session of its own. */
 import type { Line } from "../src/link/line.ts";
-import { type Check, checks } from "./checks.ts";
+import type { Check } from "./checks/check.ts";
+import { attendedChecks } from "./checks/stops.ts";
+import { checks } from "./checks.ts";
 import type { Operator } from "./operator.ts";
 import { fullSpeed, type Patience, RawHost } from "./raw-host.ts";
-import { attendedChecks } from "./stops.ts";
 
 export interface CheckResult {
   readonly name: string;

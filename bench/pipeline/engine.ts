@@ -9,7 +9,7 @@ import {
   engineDueMs,
   FrameReader,
   frameCost,
-  noJob,
+  idleStatus,
   ownVersions,
   type Sequenced,
   startEngine,
@@ -20,27 +20,12 @@ import { type Line, ptyLine, realClock, simulatedCapabilities } from "../../hw/s
 
 const capacityBytes = 1024 * 1024;
 
-const idle: Status = {
-  state: "idle",
-  reasons: [],
-  refusal: "none",
-  refusedNumber: 0,
-  jobKey: noJob,
-  sheetsStacked: 0,
-  stackedDigest: 0,
-  sheet: 0,
-  rowsPrinted: 0,
-  cancelPresses: 0,
-  supplies: [],
-  message: "",
-};
-
 /** Runs at the end of `line` for ever. */
 function attend(line: Line): void {
   const reader = new FrameReader();
   const events: EngineLinkEvent[] = [];
   const options = { ...ownVersions, bootId: 1, capabilities: simulatedCapabilities, capacityBytes };
-  let status = idle;
+  let status = idleStatus;
   let engine: Engine = startEngine(options, status, realClock.nowMs());
   let stepping = false;
   let cancelTick = () => {};

@@ -104,6 +104,22 @@ export interface Status {
 export const noJob = "0000000000000000";
 const unknownLevel = 255;
 
+/** Of an engine that has just started, and of which nothing more is known. */
+export const idleStatus: Status = {
+  state: "idle",
+  reasons: [],
+  refusal: "none",
+  refusedNumber: 0,
+  jobKey: noJob,
+  sheetsStacked: 0,
+  stackedDigest: 0,
+  sheet: 0,
+  rowsPrinted: 0,
+  cancelPresses: 0,
+  supplies: [],
+  message: "",
+};
+
 export const encodeHello = (hello: Hello): Uint8Array =>
   new FieldWriter().u8(hello.minVersion).u8(hello.maxVersion).u32(hello.hostBootId).finish();
 

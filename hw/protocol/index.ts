@@ -19,6 +19,7 @@ export {
   decodeWelcome,
   encodeAbort,
   encodeHello,
+  idleStatus,
   noJob,
   type Status,
   type SupplyLevel,

@@ -5,7 +5,8 @@
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { constants, crc32, createDeflate } from "node:zlib";
+import { constants, createDeflate } from "node:zlib";
+import { pngChunk, pngEnd, pngPalette, pngStart } from "@platen/hw/png";
 
 export type PngKind =
   /** 8 bits a channel, red, green, blue. */
@@ -21,34 +22,18 @@ export interface PngOptions {
   readonly pixels: PngKind;
 }
 
-const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-
-function chunk(type: string, data: Uint8Array): Buffer {
-  const bytes = Buffer.alloc(12 + data.length);
-  bytes.writeUInt32BE(data.length, 0);
-  bytes.write(type, 4, "latin1");
-  bytes.set(data, 8);
-  bytes.writeUInt32BE(crc32(bytes.subarray(4, 8 + data.length)), 8 + data.length);
-  return bytes;
-}
-
 function head({ widthPx, heightPx, resolutionDpi, pixels }: PngOptions): Buffer {
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(widthPx, 0);
-  header.writeUInt32BE(heightPx, 4);
-  header[8] = pixels.kind === "rgb" ? 8 : 1;
-  header[9] = pixels.kind === "rgb" ? 2 : 3;
   const physical = Buffer.alloc(9);
   const pixelsPerMetre = Math.round(resolutionDpi / 0.0254);
   physical.writeUInt32BE(pixelsPerMetre, 0);
   physical.writeUInt32BE(pixelsPerMetre, 4);
   physical[8] = 1;
-  const chunks = [signature, chunk("IHDR", header), chunk("pHYs", physical)];
-  if (pixels.kind === "two-colors") {
-    const colors = pixels.colors.flatMap((rgb) => [rgb >> 16, (rgb >> 8) & 255, rgb & 255]);
-    chunks.push(chunk("PLTE", Uint8Array.from(colors)));
-  }
-  return Buffer.concat(chunks);
+  const start =
+    pixels.kind === "rgb"
+      ? pngStart({ widthPx, heightPx, bitDepth: 8, pixels: "rgb" })
+      : pngStart({ widthPx, heightPx, bitDepth: 1, pixels: "palette" });
+  const palette = pixels.kind === "two-colors" ? [pngPalette(pixels.colors)] : [];
+  return Buffer.concat([start, pngChunk("pHYs", physical), ...palette]);
 }
 
 export class PngWriter {
@@ -62,8 +47,8 @@ export class PngWriter {
     this.#strideBytes = options.pixels.kind === "rgb" ? options.widthPx * 3 : Math.ceil(options.widthPx / 8);
     const frame = async function* (deflated: AsyncIterable<Buffer>) {
       yield head(options);
-      for await (const data of deflated) yield chunk("IDAT", data);
-      yield chunk("IEND", new Uint8Array(0));
+      for await (const data of deflated) yield pngChunk("IDAT", data);
+      yield pngEnd();
     };
     this.#file = createWriteStream(path);
     this.#written = pipeline(this.#deflate, frame, this.#file);

@@ -1,9 +1,10 @@
 /** The app as a folder that runs on the board: the firmware in a few files, native modules for arm64, licences. */
-import { chmod, cp, glob, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, glob, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { bundlePrograms } from "./bundler.ts";
 import { run } from "./command.ts";
+import { evenModes } from "./modes.ts";
 import { licenses, type NpmPackage, packageFolderOf, Tree } from "./packages.ts";
 import type { Steps } from "./steps.ts";
 
@@ -113,14 +114,5 @@ export async function buildApp(
 export async function copyProtos(from: string, to: string): Promise<void> {
   for await (const path of glob("{proto,build/proto}/**/*.proto", { cwd: from })) {
     if (!path.includes("sample")) await cp(join(from, path), join(to, path));
-  }
-}
-
-/** Modes that do not depend on the umask of who builds. */
-async function evenModes(folder: string): Promise<void> {
-  await chmod(folder, 0o755);
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    if (entry.isSymbolicLink()) continue;
-    await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);
   }
 }

@@ -219,6 +219,7 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
     "mkfs.vfat",
     "mcopy",
     "mkfs.ext4",
+    "debugfs",
     "tar",
     "zstd",
     "npm",
@@ -249,6 +250,7 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
     sbom,
     epoch,
     await textOf("src/root.ts"),
+    await textOf("src/modes.ts"),
   ];
   const root = await steps.step("root", rootInputs, async (to) => {
     const tree = join(to, "tree");

@@ -77,6 +77,7 @@ const packageOf = {
   mdir: "mtools",
   mtype: "mtools",
   "mkfs.ext4": "e2fsprogs",
+  debugfs: "e2fsprogs",
   tar: "tar",
   zstd: "zstd",
   xz: "xz-utils",

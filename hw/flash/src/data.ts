@@ -1,5 +1,5 @@
 /** The data partition as it leaves the factory: the app in its first slot. */
-import { chmod, lchown, mkdir, readdir, readFile } from "node:fs/promises";
+import { chmod, lchown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Board } from "@platen/firmware-node/updates";
 import { boardName } from "./bundle.ts";
@@ -59,4 +59,25 @@ export async function makeData(
     tree,
   ];
   await run("mkfs.ext4", [...args, to, `${dataBytes / 1024}k`], { signal, env });
+  await evenChangeTimes(to, tree, { epochS, env, signal });
+}
+
+/** The first inode that mkfs gives away: those before are its own, lost+found the last of them. */
+const firstInode = 12;
+
+/** When a file's inode was changed last cannot be set from outside of a file system: mkfs has copied the time of the build. */
+async function evenChangeTimes(
+  image: string,
+  tree: string,
+  { epochS, env, signal }: { epochS: number; env: Record<string, string>; signal: AbortSignal | undefined },
+): Promise<void> {
+  const { length: count } = await readdir(tree, { recursive: true });
+  const fields = Array.from({ length: count }, (_, index) => {
+    const inode = `<${firstInode + index}>`;
+    return `set_inode_field ${inode} ctime @${epochS}\nset_inode_field ${inode} ctime_extra 0\n`;
+  });
+  const script = `${image}.debugfs`;
+  await writeFile(script, fields.join(""));
+  await run("debugfs", ["-w", "-f", script, image], { signal, env });
+  await rm(script);
 }

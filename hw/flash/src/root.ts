@@ -2,6 +2,7 @@
 import { chmod, cp, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "./command.ts";
+import { evenModes } from "./modes.ts";
 
 /** The printer's user and group; no other number is used by Debian's packages. */
 export const platenId = 900;
@@ -73,10 +74,7 @@ export async function makeRoot(to: string, tree: string, options: RootOptions): 
   await mkdir(join(tree, "boot/firmware"), { recursive: true });
   await mkdir(join(tree, "data"));
 
-  await cp(overlay, tree, { recursive: true });
-  for (const [path, from] of Object.entries(files)) {
-    await cp(from, join(tree, path), { recursive: true, verbatimSymlinks: true });
-  }
+  await layOver(tree, overlay, files);
   await writeFile(join(tree, "etc/machine-id"), "");
   await writeFile(join(tree, "etc/hostname"), "platen\n");
   await symlink("/run/systemd/resolve/resolv.conf", join(tree, "etc/resolv.conf"));
@@ -100,6 +98,18 @@ export async function makeRoot(to: string, tree: string, options: RootOptions): 
     // The variable that others take the time from is refused beside the options.
     env: {},
   });
+}
+
+async function layOver(tree: string, overlay: string, files: RootOptions["files"]): Promise<void> {
+  const ours = `${tree}.ours`;
+  await cp(overlay, ours, { recursive: true });
+  for (const [path, from] of Object.entries(files)) {
+    await cp(from, join(ours, path), { recursive: true, verbatimSymlinks: true });
+  }
+  await evenModes(ours);
+  // Folders of Debian's keep their own modes.
+  await cp(ours, tree, { recursive: true, verbatimSymlinks: true });
+  await rm(ours, { recursive: true });
 }
 
 async function addUser(tree: string): Promise<void> {

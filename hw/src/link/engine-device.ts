@@ -7,8 +7,8 @@ import {
   type Capabilities,
   decodeMessage,
   frameCost,
+  idleStatus,
   type JobMessage,
-  noJob,
   type PageMessage,
   type PlainBand,
   type PrintAction,
@@ -95,16 +95,9 @@ export class EngineDevice {
     this.#listener = listener;
     this.#memory = memory;
     this.#status = {
+      ...idleStatus,
       state: model.troubles.length > 0 ? "stopped" : "idle",
       reasons: this.#reasons(),
-      refusal: "none",
-      refusedNumber: 0,
-      jobKey: noJob,
-      sheetsStacked: 0,
-      stackedDigest: 0,
-      sheet: 0,
-      rowsPrinted: 0,
-      cancelPresses: 0,
       supplies: this.#supplies(),
       message: model.troubles.map((one) => sentences[one]).join(" "),
     };

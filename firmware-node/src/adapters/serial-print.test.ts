@@ -12,7 +12,6 @@ import {
   type PrintStatus,
 } from "@platen/proto";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { EngineDriver } from "../ports/engine-driver.ts";
 import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { makePage, type TestPage } from "../testing/pages.ts";
 import { startRig, statusWhere, stopped } from "../testing/rig.ts";
@@ -44,27 +43,14 @@ async function startSerialRig(
   const line: Line = made.use(await ptyLine(path));
   const model = new EngineModel({ keepSheets: true });
   const engine = made.use(attachEngine(line, model, { mechanics }));
-  const driver: EngineDriver = made.use(
-    await openSerialEngine({
-      port: new ReopeningPort({ address: { kind: "path", path }, baudRateBps, rtscts: false }),
-      journal: fileJournal(join(folder, "journal.json")),
-      baudRateBps,
-      packer,
-      openTimeoutMs: 15_000,
-    }),
-  );
-  const overrides = (): Partial<EngineDriver> => ({
-    capabilities: driver.capabilities,
-    outputLocation: (jobId) => driver.outputLocation(jobId),
-    startJob: (job, signal) => driver.startJob(job, signal),
-    startPage: (page, signal) => driver.startPage(page, signal),
-    writeBand: (band, signal) => driver.writeBand(band, signal),
-    endPage: (signal) => driver.endPage(signal),
-    endJob: (signal) => driver.endJob(signal),
-    abort: () => driver.abort(),
-    listen: (listener) => driver.listen(listener),
+  const driver = await openSerialEngine({
+    port: new ReopeningPort({ address: { kind: "path", path }, baudRateBps, rtscts: false }),
+    journal: fileJournal(join(folder, "journal.json")),
+    baudRateBps,
+    packer,
+    openTimeoutMs: 15_000,
   });
-  const rig = made.use(await startRig({ pages, overrides, faultTimeoutMs }));
+  const rig = made.use(await startRig({ pages, driver, faultTimeoutMs }));
   const resources = made.move();
   return {
     engine,

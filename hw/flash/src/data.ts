@@ -71,7 +71,7 @@ async function evenChangeTimes(
   tree: string,
   { epochS, env, signal }: { epochS: number; env: Record<string, string>; signal: AbortSignal | undefined },
 ): Promise<void> {
-  const { length: count } = await readdir(tree, { recursive: true });
+  const { length: count } = await run("find", [tree, "-mindepth", "1", "-printf", "."], { signal });
   const fields = Array.from({ length: count }, (_, index) => {
     const inode = `<${firstInode + index}>`;
     return `set_inode_field ${inode} ctime @${epochS}\nset_inode_field ${inode} ctime_extra 0\n`;

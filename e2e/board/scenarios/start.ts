@@ -57,11 +57,19 @@ async function security(stand: Stand, notes: Notes): Promise<void> {
 async function memory(stand: Stand, notes: Notes): Promise<void> {
   const peak = Number(await stand.root(`cat ${group}/memory.peak`));
   notes.figure("memory of the unit at its peak, MiB", Math.round(peak / 2 ** 20));
-  const each = `for p in $(cat ${group}/cgroup.procs); do grep VmHWM /proc/$p/status; done`;
-  const resident = [...(await stand.root(each)).matchAll(/VmHWM:\s*(\d+) kB/g)].map(([, kib]) =>
-    Math.round(Number(kib) / 1024),
+  const ofEach = async (command: string, field: RegExp): Promise<string> => {
+    const said = await stand.root(`for p in $(cat ${group}/cgroup.procs); do ${command}; done`);
+    return [...said.matchAll(field)].map(([, kib]) => Math.round(Number(kib) / 1024)).join(" + ");
+  };
+  notes.figure(
+    "VmHWM of its processes, MiB",
+    await ofEach("grep VmHWM /proc/$p/status", /VmHWM:\s*(\d+) kB/g),
   );
-  notes.figure("VmHWM of its processes, MiB", resident.join(" + "));
+  // What two processes share is counted once.
+  notes.figure(
+    "PSS of its processes now, MiB",
+    await ofEach("grep ^Pss: /proc/$p/smaps_rollup", /Pss:\s*(\d+) kB/g),
+  );
 }
 
 export const print: Scenario = {

@@ -1,81 +1,28 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
-import { EngineModel, type EngineModelOptions } from "@platen/hw";
-import {
-  JobState,
-  JobStateReason,
-  PlatenError,
-  pollKeyOf,
-  PrinterMode,
-  PrinterState,
-  PrintInstructionSchema,
-} from "@platen/proto";
+import { JobState, JobStateReason, PlatenError, pollKeyOf, PrinterMode, PrinterState } from "@platen/proto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { SimulatedEngine } from "../adapters/simulated-engine.ts";
 import type { PrinterSettings } from "../config.ts";
-import { type PrinterEvent, startPrinter } from "../start.ts";
 import { makeCertificate, onLocalhost } from "../testing/certificates.ts";
-import { makePage } from "../testing/pages.ts";
-import {
-  type ResultServer,
-  type ResultServerOptions,
-  startResultServer,
-  testToken,
-} from "../testing/result-server.ts";
-import { TestBackend } from "../testing/test-backend.ts";
+import { instructionFor } from "../testing/result-server.ts";
+import { TestSite } from "../testing/site.ts";
+import type { TestBackend } from "../testing/test-backend.ts";
 
-let resources: AsyncDisposableStack;
+let site: TestSite;
 let stateDir: string;
 let backend: TestBackend;
 
 beforeEach(async () => {
-  resources = new AsyncDisposableStack();
-  stateDir = await mkdtemp(join(tmpdir(), "platen-state-"));
-  resources.defer(() => rm(stateDir, { recursive: true }));
-  backend = resources.use(new TestBackend());
+  site = await TestSite.open();
+  ({ stateDir, backend } = site);
 });
-afterEach(() => resources.disposeAsync());
+afterEach(() => site[Symbol.asyncDispose]());
 
 const ended = ({ state }: { state: JobState }): boolean => state >= JobState.CANCELED;
 
-async function serveResults(options: Partial<ResultServerOptions> = {}): Promise<ResultServer> {
-  return resources.use(
-    await startResultServer({ pages: [await makePage(1), await makePage(2)], ...options }),
-  );
-}
-
-const instruction = (results: ResultServer, jobId = "job-1", mediaSheetsCompleted = 0) =>
-  create(PrintInstructionSchema, {
-    session: { jobId, printerId: "printer-1" },
-    identificationId: "id-1",
-    metafileUrl: results.metafileUrl(jobId),
-    token: testToken,
-    mediaSheetsCompleted,
-  });
-
-/** A printer in polling mode with a simulated engine, whose key is kept in `stateDir`. */
-async function start(
-  settings: Partial<PrinterSettings> & { backend: string },
-  engine: EngineModelOptions = {},
-) {
-  const model = new EngineModel({ keepSheets: true, ...engine });
-  const events: PrinterEvent[] = [];
-  const driver = new SimulatedEngine(model, {
-    makeAndModel: "test engine",
-    colorants: model.inks,
-    resolutionsDpi: [300],
-    duplex: true,
-  });
-  const printer = resources.use(
-    await startPrinter(
-      { printerId: "printer-1", stateDir, mode: "poll", ...settings },
-      { driver, onEvent: (event) => events.push(event) },
-    ),
-  );
-  return { printer, model, events };
-}
+/** A printer in polling mode. */
+const start = (settings: Partial<PrinterSettings> & { backend: string }) =>
+  site.start({ mode: "poll", ...settings });
 
 test("registers with what it can do, and keeps the key it is given where nobody else can read it", async () => {
   const address = await backend.listen();
@@ -109,9 +56,9 @@ test("registers with what it can do, and keeps the key it is given where nobody 
 });
 
 test("[0112]: takes what is ready, prints it in order, and reports each to its end", async () => {
-  const results = await serveResults();
+  const results = await site.serveResults();
   const { model } = await start({ backend: await backend.listen() });
-  for (const jobId of ["job-1", "job-2"]) backend.offer(instruction(results, jobId));
+  for (const jobId of ["job-1", "job-2"]) backend.offer(instructionFor(results, jobId));
   for (const jobId of ["job-1", "job-2"]) {
     const end = await backend.reported(jobId, ended);
     expect(end).toMatchObject({ state: JobState.COMPLETED, mediaSheetsCompleted: 2 });
@@ -125,9 +72,9 @@ test("[0112]: takes what is ready, prints it in order, and reports each to its e
 });
 
 test("names the jobs it holds in its polls, and says what it does", async () => {
-  const results = await serveResults({ intercept: () => new Promise(() => {}) });
+  const results = await site.serveResults({ intercept: () => new Promise(() => {}) });
   await start({ backend: await backend.listen() });
-  backend.offer(instruction(results));
+  backend.offer(instructionFor(results));
   await backend.until(() => backend.polls.some(({ request }) => request.heldJobIds.includes("job-1")));
   const { request } = backend.polls.at(-1)!;
   expect(request.status).toMatchObject({
@@ -139,9 +86,9 @@ test("names the jobs it holds in its polls, and says what it does", async () => 
 
 describe("a user's cancel", () => {
   const waiting = async () => {
-    const results = await serveResults({ intercept: () => new Promise(() => {}) });
+    const results = await site.serveResults({ intercept: () => new Promise(() => {}) });
     const started = await start({ backend: await backend.listen() });
-    backend.offer(instruction(results));
+    backend.offer(instructionFor(results));
     await backend.until(() => backend.polls.some(({ request }) => request.heldJobIds.includes("job-1")));
     return started;
   };
@@ -167,10 +114,10 @@ describe("a user's cancel", () => {
   });
 
   test("comes with the answer to a report", async () => {
-    const results = await serveResults({ ticket: { copies: 900 } });
+    const results = await site.serveResults({ ticket: { copies: 900 } });
     backend.cancels.add("job-1");
     await start({ backend: await backend.listen() });
-    backend.offer(instruction(results));
+    backend.offer(instructionFor(results));
     const end = await backend.reported("job-1", ended);
     expect(end.stateReasons).toEqual([JobStateReason.JOB_CANCELED_BY_USER]);
   });
@@ -179,7 +126,7 @@ describe("a user's cancel", () => {
 describe("a backend that goes away", () => {
   test("while a job prints: the job goes on, and its end is reported when the backend is back", async () => {
     const opened = Promise.withResolvers<void>();
-    const results = await serveResults({
+    const results = await site.serveResults({
       intercept: async ({ url }) => {
         if (url === "/pages/2") await opened.promise;
         return false;
@@ -187,7 +134,7 @@ describe("a backend that goes away", () => {
     });
     const address = await backend.listen();
     const { printer, model, events } = await start({ backend: address });
-    backend.offer(instruction(results));
+    backend.offer(instructionFor(results));
     await backend.reported("job-1", ({ mediaSheetsCompleted }) => mediaSheetsCompleted === 1);
     await backend.stop();
     opened.resolve();
@@ -212,11 +159,11 @@ describe("a backend that goes away", () => {
   });
 
   test("and comes back without its memory: the printer registers again, and prints", async () => {
-    const results = await serveResults();
+    const results = await site.serveResults();
     const { printer } = await start({ backend: await backend.listen() });
     await printer.registered;
     backend.printerKey = "another";
-    backend.offer(instruction(results));
+    backend.offer(instructionFor(results));
     expect((await backend.reported("job-1", ended)).state).toBe(JobState.COMPLETED);
     expect(backend.registrations.length).toBeGreaterThan(1);
   });
@@ -236,26 +183,26 @@ test("a key file that cannot be read ends it too", async () => {
 });
 
 test("an instruction that makes no sense is reported as aborted, and the next one prints", async () => {
-  const results = await serveResults();
+  const results = await site.serveResults();
   const { events } = await start({ backend: await backend.listen() });
-  backend.offer(create(PrintInstructionSchema, { ...instruction(results), token: "" }));
+  backend.offer(instructionFor(results, "job-1", { token: "" }));
   expect(await backend.reported("job-1", ended)).toMatchObject({
     state: JobState.ABORTED,
     errorCode: "invalid-argument",
   });
-  backend.offer(instruction(results, "job-2"));
+  backend.offer(instructionFor(results, "job-2"));
   expect((await backend.reported("job-2", ended)).state).toBe(JobState.COMPLETED);
   expect(events.map(({ kind }) => kind)).toContain("refused");
 });
 
 test("switched off in the middle of a job it says so, and goes on with the next sheet when it is back", async () => {
   const held = { on: true };
-  const results = await serveResults({
+  const results = await site.serveResults({
     intercept: ({ url }) => (url === "/pages/2" && held.on ? new Promise(() => {}) : false),
   });
   const address = await backend.listen();
   const first = await start({ backend: address });
-  backend.offer(instruction(results));
+  backend.offer(instructionFor(results));
   await backend.reported("job-1", ({ mediaSheetsCompleted }) => mediaSheetsCompleted === 1);
   await first.printer[Symbol.asyncDispose]();
   expect(backend.reports.at(-1)).toMatchObject({
@@ -264,7 +211,7 @@ test("switched off in the middle of a job it says so, and goes on with the next 
     mediaSheetsCompleted: 1,
   });
   held.on = false;
-  backend.offer(instruction(results, "job-1", 1));
+  backend.offer(instructionFor(results, "job-1", { mediaSheetsCompleted: 1 }));
   const second = await start({ backend: address });
   expect(await backend.reported("job-1", ended)).toMatchObject({
     state: JobState.COMPLETED,
@@ -278,11 +225,11 @@ describe("[0112] with two targets", () => {
     const tls = await makeCertificate();
     const tlsCa = join(stateDir, "ca.pem");
     await writeFile(tlsCa, tls.cert);
-    const results = await serveResults({ tls });
+    const results = await site.serveResults({ tls });
     const secure = onLocalhost(await backend.listen("127.0.0.1:0", tls));
     const plain = await backend.listen();
     await start({ backend: secure, pollBackend: plain, tlsCa });
-    backend.offer(instruction(results));
+    backend.offer(instructionFor(results));
     expect((await backend.reported("job-1", ended)).state).toBe(JobState.COMPLETED);
     expect(backend.fetches).toEqual([{ jobId: "job-1", secure: true }]);
     expect(new Set(backend.polls.map((poll) => poll.secure))).toEqual(new Set([false]));

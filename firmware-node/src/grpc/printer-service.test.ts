@@ -1,8 +1,5 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
-import { EngineModel } from "@platen/hw";
 import {
   clientCredentials,
   connect,
@@ -11,74 +8,49 @@ import {
   PrinterMode,
   PrinterService,
   PrinterState,
-  PrintInstructionSchema,
   type PrintStatus,
   type ServiceClient,
   type TlsMaterial,
 } from "@platen/proto";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SimulatedEngine } from "../adapters/simulated-engine.ts";
 import type { PrinterSettings } from "../config.ts";
-import { startPrinter } from "../start.ts";
+import type { RunningPrinter } from "../start.ts";
 import { makeCertificate, onLocalhost } from "../testing/certificates.ts";
 import { makePage } from "../testing/pages.ts";
-import {
-  type ResultServer,
-  type ResultServerOptions,
-  startResultServer,
-  testToken,
-} from "../testing/result-server.ts";
-import { TestBackend } from "../testing/test-backend.ts";
+import { instructionFor, type ResultServerOptions } from "../testing/result-server.ts";
+import { TestSite } from "../testing/site.ts";
+import type { TestBackend } from "../testing/test-backend.ts";
 
-let resources: AsyncDisposableStack;
+let site: TestSite;
 let stateDir: string;
 let backend: TestBackend;
 let backendAddress: string;
 
 beforeEach(async () => {
-  resources = new AsyncDisposableStack();
-  stateDir = await mkdtemp(join(tmpdir(), "platen-state-"));
-  resources.defer(() => rm(stateDir, { recursive: true }));
-  backend = resources.use(new TestBackend());
+  site = await TestSite.open();
+  ({ stateDir, backend } = site);
   backendAddress = await backend.listen();
 });
-afterEach(() => resources.disposeAsync());
+afterEach(() => site[Symbol.asyncDispose]());
 
 const session = { jobId: "job-1", printerId: "printer-1" };
 
-async function start(settings: Partial<PrinterSettings> = {}) {
-  const model = new EngineModel({ keepSheets: true });
-  const capabilities = {
-    makeAndModel: "test",
-    colorants: model.inks,
-    resolutionsDpi: [300, 600],
-    duplex: false,
-  };
-  return resources.use(
-    await startPrinter(
-      { printerId: "printer-1", backend: backendAddress, stateDir, mode: "push", ...settings },
-      { driver: new SimulatedEngine(model, capabilities) },
-    ),
-  );
+/** A printer in push mode. */
+async function start(settings: Partial<PrinterSettings> = {}): Promise<RunningPrinter> {
+  const capabilities = { resolutionsDpi: [300, 600], duplex: false };
+  const all = { backend: backendAddress, mode: "push" as const, ...settings };
+  const { printer } = await site.start(all, capabilities);
+  return printer;
 }
+
+const serveResults = async (options: Partial<ResultServerOptions> = {}) =>
+  site.serveResults({ pages: [await makePage(1)], ...options });
 
 /** A client of the printer's own server: a job controller, for the printer. */
 function clientOf(address: string, tls: TlsMaterial = {}): ServiceClient<typeof PrinterService> {
   const credentials = clientCredentials(tls, tls.ca !== undefined);
-  return resources.use(connect(address, credentials)).client(PrinterService);
+  return site.use(connect(address, credentials)).client(PrinterService);
 }
-
-async function serveResults(options: Partial<ResultServerOptions> = {}): Promise<ResultServer> {
-  return resources.use(await startResultServer({ pages: [await makePage(1)], ...options }));
-}
-
-const instruction = (results: ResultServer, printerId = "printer-1") =>
-  create(PrintInstructionSchema, {
-    session: { jobId: "job-1", printerId },
-    identificationId: "id-1",
-    metafileUrl: results.metafileUrl("job-1"),
-    token: testToken,
-  });
 
 async function endOf(client: ServiceClient<typeof PrinterService>): Promise<PrintStatus> {
   let last: PrintStatus | undefined;
@@ -98,11 +70,11 @@ test("S109, S110: prints what it is asked to, tells of it to its end, and answer
   const results = await serveResults();
   const printer = await start();
   const client = clientOf(printer.address!);
-  const { status } = await client.print({ instruction: instruction(results) });
+  const { status } = await client.print({ instruction: instructionFor(results) });
   expect(status).toMatchObject({ session, state: JobState.PROCESSING });
   const end = await endOf(client);
   expect(end).toMatchObject({ state: JobState.COMPLETED, mediaSheetsCompleted: 1 });
-  expect((await client.print({ instruction: instruction(results) })).status).toEqual(end);
+  expect((await client.print({ instruction: instructionFor(results) })).status).toEqual(end);
   expect(await endOf(client)).toEqual(end);
 });
 
@@ -116,7 +88,7 @@ test("S1411: a cancel ends the print; one for what is not known says nothing", a
   });
   const client = clientOf((await start()).address!);
   expect((await client.cancelPrint({ session })).status).toBeUndefined();
-  await client.print({ instruction: instruction(results) });
+  await client.print({ instruction: instructionFor(results) });
   await asked.promise;
   const end = endOf(client);
   expect((await client.cancelPrint({ session })).status).toBeDefined();
@@ -132,7 +104,9 @@ test("refuses what is for another printer, has no instruction, or is not known",
   const client = clientOf((await start()).address!);
   await expect(client.print({})).rejects.toMatchObject({ code: "invalid-argument" });
   const other = { jobId: "job-1", printerId: "printer-2" };
-  await expect(client.print({ instruction: instruction(results, "printer-2") })).rejects.toMatchObject({
+  await expect(
+    client.print({ instruction: instructionFor(results, "job-1", { session: other }) }),
+  ).rejects.toMatchObject({
     code: "invalid-argument",
   });
   await expect(client.cancelPrint({ session: other })).rejects.toMatchObject({ code: "invalid-argument" });
@@ -154,7 +128,7 @@ test("switched off, it lets watchers hear that the print will go on, and then th
   const results = await serveResults({ intercept: () => new Promise(() => {}) });
   const printer = await start();
   const client = clientOf(printer.address!);
-  await client.print({ instruction: instruction(results) });
+  await client.print({ instruction: instructionFor(results) });
   const statuses: PrintStatus[] = [];
   const heard = Promise.withResolvers<void>();
   const watched = (async () => {

@@ -4,7 +4,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
-import { type JobTicketSchema, MetafileSchema } from "@platen/proto";
+import {
+  type JobTicketSchema,
+  MetafileSchema,
+  type PrintInstruction,
+  PrintInstructionSchema,
+} from "@platen/proto";
 import { bodyOf, type ServedPage } from "./pages.ts";
 
 export const testToken = "token-of-the-session";
@@ -52,6 +57,22 @@ export interface ResultServer extends AsyncDisposable {
   /** Paths that were asked for with the right token, in order. */
   readonly requests: readonly string[];
 }
+
+export type InstructionInit = Exclude<MessageInitShape<typeof PrintInstructionSchema>, PrintInstruction>;
+
+/** A print request for what the server serves, to "printer-1" unless `init` says otherwise. */
+export const instructionFor = (
+  results: ResultServer,
+  jobId = "job-1",
+  init: InstructionInit = {},
+): PrintInstruction =>
+  create(PrintInstructionSchema, {
+    session: { jobId, printerId: "printer-1" },
+    identificationId: "id-1",
+    metafileUrl: results.metafileUrl(jobId),
+    token: testToken,
+    ...init,
+  });
 
 export async function startResultServer(options: ResultServerOptions): Promise<ResultServer> {
   const {

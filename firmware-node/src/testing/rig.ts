@@ -1,13 +1,7 @@
 /** A printer with a simulated engine whose sheets are kept, and a result store with real HTTP between them. */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { EngineModel, type EngineModelOptions } from "@platen/hw";
-import {
-  JobState,
-  PrinterCapabilitiesSchema,
-  type PrintInstruction,
-  PrintInstructionSchema,
-  type PrintStatus,
-} from "@platen/proto";
+import { JobState, PrinterCapabilitiesSchema, type PrintInstruction, type PrintStatus } from "@platen/proto";
 import { sharpDecoder } from "../adapters/decode.ts";
 import { HttpFetch } from "../adapters/http-fetch.ts";
 import { readKernel } from "../adapters/kernel-files.ts";
@@ -18,10 +12,11 @@ import { Printer } from "../app/printer.ts";
 import { InkTables, type MediaInks } from "../color/ink-choice.ts";
 import type { EngineDriver } from "../ports/engine-driver.ts";
 import {
+  type InstructionInit,
+  instructionFor,
   type ResultServer,
   type ResultServerOptions,
   startResultServer,
-  testToken,
 } from "./result-server.ts";
 
 export interface RigOptions extends ResultServerOptions {
@@ -37,17 +32,13 @@ export interface RigOptions extends ResultServerOptions {
   readonly overrides?: (driver: EngineDriver) => Partial<EngineDriver>;
 }
 
-type InstructionInit = Exclude<MessageInitShape<typeof PrintInstructionSchema>, PrintInstruction> & {
-  jobId?: string;
-};
-
 export interface Rig extends AsyncDisposable {
   readonly server: ResultServer;
   readonly model: EngineModel;
   readonly printer: Printer;
   readonly dotMaker: AsyncDisposable;
   /** A print request for `jobId`, by default "job-1". */
-  instruction(init?: InstructionInit): PrintInstruction;
+  instruction(init?: InstructionInit & { jobId?: string }): PrintInstruction;
   /** Submits the job (or another instruction) and resolves to every status that was seen, the last one its end. */
   print(instruction?: PrintInstruction): Promise<PrintStatus[]>;
 }
@@ -122,13 +113,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     }),
   );
   const instruction: Rig["instruction"] = ({ jobId = "job-1", ...init } = {}) =>
-    create(PrintInstructionSchema, {
-      session: { jobId, printerId: printer.printerId },
-      identificationId: "id-1",
-      metafileUrl: server.metafileUrl(jobId),
-      token: testToken,
-      ...init,
-    });
+    instructionFor(server, jobId, { session: { jobId, printerId: printer.printerId }, ...init });
   const resources = made.move();
   return {
     server,

@@ -11,8 +11,8 @@ import type { ServedPage } from "../../firmware-node/src/testing/pages.ts";
 import { bundlePrinter } from "./bundle.ts";
 import { printInProcess } from "./printing.ts";
 
-/** A4 at 600 dpi, and what the backend makes of so wide a photo: bands of 4 MiB of pixels. */
-const [widthPx, heightPx, rowsPx] = [4960, 7016, 280];
+/** A4 at 600 dpi, and what the backend makes of so wide a photo: bands of 2 MiB of pixels. */
+const [widthPx, heightPx, rowsPx] = [4960, 7016, 128];
 const mebibyte = 1024 * 1024;
 
 let folder: string;

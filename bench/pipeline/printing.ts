@@ -10,6 +10,8 @@ import type { ServedPage } from "../../firmware-node/src/testing/pages.ts";
 import { startResultServer, testToken } from "../../firmware-node/src/testing/result-server.ts";
 import { TestBackend } from "../../firmware-node/src/testing/test-backend.ts";
 
+const root = join(import.meta.dirname, "..", "..");
+
 export interface Printing {
   readonly pages: readonly ServedPage[];
   /** `serial`: an engine in a process of its own, which takes all that comes (engine.ts). */
@@ -53,6 +55,18 @@ export interface Taken {
   /** Of all threads, for the job. */
   readonly cpuS: number;
   readonly stages: Stages;
+}
+
+/** What the board's service gives the printer, and nothing of what this process was given. */
+async function boardEnvironment(): Promise<Record<string, string>> {
+  const unit = await readFile(
+    join(root, "hw/flash/board/root/usr/lib/systemd/system/platen.service"),
+    "utf8",
+  );
+  const variables = [...unit.matchAll(/^Environment=(.*)$/gm)]
+    .flatMap(([, line]) => line!.match(/"[^"]*"|\S+/g) ?? [])
+    .map((one) => one.replaceAll('"', "").split(/=(.*)/s, 2) as [string, string]);
+  return { PATH: process.env.PATH ?? "", ...Object.fromEntries(variables) };
 }
 
 /** Clock ticks of /proc, a second: 100 on every Linux that Node runs on. */
@@ -125,16 +139,7 @@ export async function printInProcess(
     `--sink=${address}`,
     `--state-dir=${folder}`,
   ];
-  // As the board has it.
-  // As the board's service has it.
-  const env = {
-    ...process.env,
-    UV_THREADPOOL_SIZE: "4",
-    MALLOC_ARENA_MAX: "1",
-    MALLOC_TRIM_THRESHOLD_: "131072",
-    MALLOC_MMAP_THRESHOLD_: "131072",
-    NODE_OPTIONS: "--max-semi-space-size=1",
-  };
+  const env = await boardEnvironment();
   const command =
     onCore === undefined
       ? [process.execPath, ...args]

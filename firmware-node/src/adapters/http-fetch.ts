@@ -1,11 +1,5 @@
 /** The result store over HTTP and HTTPS, with node's own client: S1404, S1406. */
-import {
-  Agent as HttpAgent,
-  type ClientRequest,
-  type IncomingMessage,
-  request as httpRequest,
-} from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import {
   type ErrorCode,
   isErrorCode,
@@ -14,6 +8,11 @@ import {
   type TlsMaterial,
 } from "@platen/proto";
 import type { Content, ResultStore } from "../ports/result-store.ts";
+
+// `import` reads every property of a module of Node's, and one of node:http loads an HTTP client of its own, with all that it
+// needs: 10 MB of the printer's memory.
+const http = process.getBuiltinModule("node:http");
+const https = process.getBuiltinModule("node:https");
 
 export interface HttpFetchOptions {
   /** Trust and, where the server asks for it, this side's certificate. */
@@ -119,14 +118,14 @@ function headers(request: ClientRequest): Promise<IncomingMessage> {
 
 export class HttpFetch implements ResultStore, Disposable {
   readonly #options: HttpFetchOptions;
-  readonly #http: HttpAgent;
-  readonly #https: HttpsAgent;
+  readonly #http: Agent;
+  readonly #https: Agent;
 
   constructor(options: HttpFetchOptions) {
     this.#options = options;
     const agent = { keepAlive: true, keepAliveMsecs: keepAliveProbeMs };
-    this.#http = new HttpAgent(agent);
-    this.#https = new HttpsAgent({ ...agent, ...options.tls });
+    this.#http = new http.Agent(agent);
+    this.#https = new https.Agent({ ...agent, ...options.tls });
   }
 
   get(url: URL, token: string, startByte: number, signal: AbortSignal): Promise<Content> {
@@ -164,7 +163,7 @@ export class HttpFetch implements ResultStore, Disposable {
     const secure = url.protocol === "https:";
     const hostPort = `${url.hostname}:${url.port || 80}`;
     requireTlsUnlessLoopback(hostPort, secure, this.#options.allowPlaintext, "--allow-plaintext");
-    const request = (secure ? httpsRequest : httpRequest)(url, {
+    const request = (secure ? https : http).request(url, {
       agent: secure ? this.#https : this.#http,
       headers: requestHeaders,
     });

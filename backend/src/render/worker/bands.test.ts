@@ -74,9 +74,9 @@ describe("runsOf", () => {
 });
 
 describe("maxBandRowsPx", () => {
-  it("is whole slices of about 4 MiB of RGB, and one at least", () => {
-    expect(maxBandRowsPx(4961)).toBe(272);
-    expect(maxBandRowsPx(4961) * 4961 * 3).toBeLessThanOrEqual(4 * 1024 * 1024);
+  it("is whole slices of about 2 MiB of RGB, and one at least", () => {
+    expect(maxBandRowsPx(4961)).toBe(128);
+    expect(maxBandRowsPx(4961) * 4961 * 3).toBeLessThanOrEqual(2 * 1024 * 1024);
     expect(maxBandRowsPx(200_000)).toBe(16);
   });
 });

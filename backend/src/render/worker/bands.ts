@@ -12,10 +12,10 @@ export const sliceRowsPx = 16;
 /** A shorter run joins its neighbour: each band costs a header, and a call of an encoder and a decoder. */
 const leastRowsPx = 64;
 
-/** Of a decoded band, RGB. */
-const maxBandBytes = 4 * 1024 * 1024;
+/** Of a decoded band, RGB: a controller has room for about four, and what it waits for at the top of a page is one. */
+const maxBandBytes = 2 * 1024 * 1024;
 
-/** Rows of a band of that width at most: whole slices, about 4 MiB of RGB. */
+/** Rows of a band of that width at most: whole slices, about 2 MiB of RGB. */
 export const maxBandRowsPx = (widthPx: number): number =>
   Math.max(1, Math.floor(maxBandBytes / (3 * widthPx * sliceRowsPx))) * sliceRowsPx;
 

@@ -15,7 +15,8 @@ import { settings } from "./scenarios/settings.ts";
 import { print, start } from "./scenarios/start.ts";
 import { unplug } from "./scenarios/unplug.ts";
 import { badUpdateScenarios, update } from "./scenarios/updates.ts";
-import { Failed, Stand } from "./stand.ts";
+import { Failed } from "./failed.ts";
+import { Stand } from "./stand.ts";
 
 interface Options {
   readonly image?: string;

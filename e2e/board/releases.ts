@@ -4,6 +4,7 @@ import { cp, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { packBundle, unpackBundle } from "../../firmware-node/src/updates/bundle.ts";
 import { type AppManifest, decodeHead } from "@platen/proto/bundle";
+import { Failed } from "./failed.ts";
 
 /** Quick to pack; what is released is packed more tightly. */
 const level = 3;
@@ -12,13 +13,13 @@ export class Releases implements AsyncDisposable {
   readonly #folder: string;
   readonly #bundleFile: string;
   readonly #manifest: AppManifest;
-  readonly #key: KeyObject;
+  readonly #keyFile: string;
 
-  private constructor(folder: string, bundleFile: string, manifest: AppManifest, key: KeyObject) {
+  private constructor(folder: string, bundleFile: string, manifest: AppManifest, keyFile: string) {
     this.#folder = folder;
     this.#bundleFile = bundleFile;
     this.#manifest = manifest;
-    this.#key = key;
+    this.#keyFile = keyFile;
   }
 
   /** From the bundle of the image's own app, and the release key that the image trusts, both files. */
@@ -28,7 +29,7 @@ export class Releases implements AsyncDisposable {
     const { manifest } = bundle;
     if (manifest.kind !== "app") throw new Error(`${bundleFile} is no app`);
     await unpackBundle(bundleFile, bundle, join(folder, "app"));
-    return new Releases(folder, bundleFile, manifest, createPrivateKey(await readFile(keyFile)));
+    return new Releases(folder, bundleFile, manifest, keyFile);
   }
 
   /** The version that is in the image. */
@@ -44,17 +45,29 @@ export class Releases implements AsyncDisposable {
   /** Packs the app as another version, after `change` to its files. Resolves to the bundle. */
   async make(
     version: string,
-    { change, key = this.#key }: { change?: (folder: string) => Promise<void>; key?: KeyObject } = {},
+    { change, key }: { change?: (folder: string) => Promise<void>; key?: KeyObject } = {},
   ): Promise<string> {
+    const privateKey = key ?? (await this.#releaseKey());
     const folder = join(this.#folder, version);
     await cp(join(this.#folder, "app"), folder, { recursive: true, verbatimSymlinks: true });
     await change?.(folder);
     const { kind, name, board, channels, main, commit, runtime } = this.#manifest;
     const manifest = { kind, name, version, board, channels, main, commit, runtime } as const;
     const file = join(this.#folder, `${version}.bundle`);
-    await packBundle({ folder, manifest, privateKey: key, file, level });
+    await packBundle({ folder, manifest, privateKey, file, level });
     await rm(folder, { recursive: true });
     return file;
+  }
+
+  /** Read only where something is to be signed: an image that root built has its key with root. */
+  async #releaseKey(): Promise<KeyObject> {
+    const key = await readFile(this.#keyFile).catch((cause: Error) => {
+      throw new Failed(
+        `updates need the release key that the image trusts, and ${this.#keyFile} cannot be read (${cause.message}): ` +
+          "name it with --key, or run this with sudo where the image was built with sudo",
+      );
+    });
+    return createPrivateKey(key);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,6 +12,7 @@ import { type Backend, enrolmentKey, hostAsSeenByBoard, startBackend } from "./b
 import { stateName } from "../../backend/src/domain/job.ts";
 import { document, dpi, media } from "./document.ts";
 import { SocketEngine } from "./engine.ts";
+import { Failed } from "./failed.ts";
 import { type MachineKind, machines, type TraySheet } from "./machines.ts";
 import { runProgram } from "./processes.ts";
 import { Releases } from "./releases.ts";
@@ -54,11 +55,6 @@ export interface Printed {
   readonly sheets: readonly TraySheet[];
   readonly events: readonly JobEvent[];
   readonly tookS: number;
-}
-
-/** A condition that must hold does not. */
-export class Failed extends Error {
-  override readonly name = "Failed";
 }
 
 export class Stand implements AsyncDisposable {

@@ -1,5 +1,5 @@
 /** A board has no clock that runs while it is off, and perhaps no server that tells the time. */
-import { Failed } from "../stand.ts";
+import { Failed } from "../failed.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const clock: Scenario = {

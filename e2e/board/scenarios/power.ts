@@ -1,7 +1,8 @@
 /** The power goes, at moments that a seed chooses, during updates and during printing. */
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "@platen/hw/link";
-import { Failed, type Stand } from "../stand.ts";
+import { Failed } from "../failed.ts";
+import { type Stand } from "../stand.ts";
 import type { Notes, Scenario } from "./scenario.ts";
 import { UpdatePhase } from "@platen/proto";
 

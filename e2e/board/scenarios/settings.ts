@@ -3,7 +3,7 @@ import { textInBoot, writeToBoot } from "../../../hw/flash/src/fat.ts";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Failed } from "../stand.ts";
+import { Failed } from "../failed.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const settings: Scenario = {

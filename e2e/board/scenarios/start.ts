@@ -2,7 +2,8 @@
 import { open } from "node:fs/promises";
 import { textInBoot } from "../../../hw/flash/src/fat.ts";
 import { enrolmentKey } from "../backend.ts";
-import { Failed, type Stand } from "../stand.ts";
+import { Failed } from "../failed.ts";
+import { type Stand } from "../stand.ts";
 import type { Notes, Scenario } from "./scenario.ts";
 
 const service = "platen.service";

@@ -4,7 +4,8 @@ import { open, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { UpdatePhase } from "@platen/proto";
-import { Failed, type Stand } from "../stand.ts";
+import { Failed } from "../failed.ts";
+import { type Stand } from "../stand.ts";
 import type { Notes, Scenario } from "./scenario.ts";
 
 /** Adds a bundle and offers it to all boards. */

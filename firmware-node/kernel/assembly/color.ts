@@ -7,7 +7,7 @@
  *     sum       done with this step: for the pixel three left of below, which the row below takes up in the next step
  *     carry     what has come to the next pixel from the left and from above
  *
- * A block between `{ // × 4` and `} // × 4` is written four times by build.ts, with `step` from 0 to 3.
+ * A block between `{ // × 4` and `} // × 4` is written four times by build.ts, with 0 to 3 for the constant that it begins with.
  */
 import { convertRow, ditherLine, entriesOf, hasSpecial, notWhite, pixelOf } from "./convert";
 import { addLeft3, errorOf, isDot, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
@@ -109,63 +109,40 @@ export function fourRows(row: i32, maskRow: i32): i32 {
         for (let half = 0; half < 2; half++) {
           const last = below + 64;
           dotsA = dots;
-          if ((flags & hasSpecial) == 0) {
-            for (; below < last; below += 32, entry += 16, t += 128) {
-              { // × 4
-                const step: usize = 0;
-                const askedA = asked(load<u32>(entry, step * 4), load<u32>(entry, step * 4 + nextRow));
-                const valueA = i16x8.add(i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind)), askedA);
-                const dotA = isDot(valueA, askedA, v128.load(t, step * 32), bias);
-                const eA = errorOf(valueA, dotA);
-                const sumA = addLeft3(aA, eA);
-                carryA = i16x8.add(toRight(eA), v128.shuffle<u64>(zero, sumA, 0, 2));
-                aA = i16x8.add(bA, toLeft2(eA));
-                bA = i16x8.add(cA, toLeft1(eA));
-                cA = toBelow(eA);
-                const askedB = asked(load<u32>(entry, step * 4 + nextRow * 2), load<u32>(entry, step * 4 + nextRow * 3));
-                const valueB = i16x8.add(carryB, askedB);
-                const dotB = isDot(valueB, askedB, v128.load(t, step * 32 + 16), bias);
-                const eB = errorOf(valueB, dotB);
-                const sumB = addLeft3(aB, eB);
-                carryB = i16x8.add(toRight(eB), v128.shuffle<u64>(sumA, sumB, 1, 2));
-                aB = i16x8.add(bB, toLeft2(eB));
-                bB = i16x8.add(cB, toLeft1(eB));
-                cB = toBelow(eB);
-                v128.store64_lane(below, sumB, 1, step * 8);
-                dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
-              } // × 4
+          { // × 2
+            // Without and with pixels among them that take no error and have none.
+            const special: i32 = 0;
+            if ((flags & hasSpecial) == special) {
+              for (; below < last; below += 32, entry += 16, t += 128) {
+                { // × 4
+                  const step: usize = 0;
+                  const askedA = asked(load<u32>(entry, step * 4), load<u32>(entry, step * 4 + nextRow));
+                  const comeA = i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind));
+                  const apartA = special ? i16x8.ge_u(askedA, limit) : zero;
+                  const valueA = i16x8.add(special ? v128.andnot(comeA, apartA) : comeA, askedA);
+                  const dotA = isDot(valueA, askedA, v128.load(t, step * 32), bias);
+                  const eA = special ? v128.andnot(errorOf(valueA, dotA), apartA) : errorOf(valueA, dotA);
+                  const sumA = addLeft3(aA, eA);
+                  carryA = i16x8.add(toRight(eA), v128.shuffle<u64>(zero, sumA, 0, 2));
+                  aA = i16x8.add(bA, toLeft2(eA));
+                  bA = i16x8.add(cA, toLeft1(eA));
+                  cA = toBelow(eA);
+                  const askedB = asked(load<u32>(entry, step * 4 + nextRow * 2), load<u32>(entry, step * 4 + nextRow * 3));
+                  const apartB = special ? i16x8.ge_u(askedB, limit) : zero;
+                  const valueB = i16x8.add(special ? v128.andnot(carryB, apartB) : carryB, askedB);
+                  const dotB = isDot(valueB, askedB, v128.load(t, step * 32 + 16), bias);
+                  const eB = special ? v128.andnot(errorOf(valueB, dotB), apartB) : errorOf(valueB, dotB);
+                  const sumB = addLeft3(aB, eB);
+                  carryB = i16x8.add(toRight(eB), v128.shuffle<u64>(sumA, sumB, 1, 2));
+                  aB = i16x8.add(bB, toLeft2(eB));
+                  bB = i16x8.add(cB, toLeft1(eB));
+                  cB = toBelow(eB);
+                  v128.store64_lane(below, sumB, 1, step * 8);
+                  dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+                } // × 4
+              }
             }
-          } else {
-            // The same with pixels among them that take no error and have none.
-            for (; below < last; below += 32, entry += 16, t += 128) {
-              { // × 4
-                const step: usize = 0;
-                const askedA = asked(load<u32>(entry, step * 4), load<u32>(entry, step * 4 + nextRow));
-                const specialA = i16x8.ge_u(askedA, limit);
-                const comeA = i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind));
-                const valueA = i16x8.add(v128.andnot(comeA, specialA), askedA);
-                const dotA = isDot(valueA, askedA, v128.load(t, step * 32), bias);
-                const eA = v128.andnot(errorOf(valueA, dotA), specialA);
-                const sumA = addLeft3(aA, eA);
-                carryA = i16x8.add(toRight(eA), v128.shuffle<u64>(zero, sumA, 0, 2));
-                aA = i16x8.add(bA, toLeft2(eA));
-                bA = i16x8.add(cA, toLeft1(eA));
-                cA = toBelow(eA);
-                const askedB = asked(load<u32>(entry, step * 4 + nextRow * 2), load<u32>(entry, step * 4 + nextRow * 3));
-                const specialB = i16x8.ge_u(askedB, limit);
-                const valueB = i16x8.add(v128.andnot(carryB, specialB), askedB);
-                const dotB = isDot(valueB, askedB, v128.load(t, step * 32 + 16), bias);
-                const eB = v128.andnot(errorOf(valueB, dotB), specialB);
-                const sumB = addLeft3(aB, eB);
-                carryB = i16x8.add(toRight(eB), v128.shuffle<u64>(sumA, sumB, 1, 2));
-                aB = i16x8.add(bB, toLeft2(eB));
-                bB = i16x8.add(cB, toLeft1(eB));
-                cB = toBelow(eB);
-                v128.store64_lane(below, sumB, 1, step * 8);
-                dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
-              } // × 4
-            }
-          }
+          } // × 2
         }
         // Eight pixels a byte, row after row of four planes, first the earlier ones in `dotsA`.
         const earlier = dotsA;

@@ -9,13 +9,18 @@ import { main as compile } from "assemblyscript/asc";
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Writes blocks between `{ // × N` and `} // × N` N times, with `step` from 0 up: loops that no compiler unrolls here. */
+/**
+ * Writes blocks between `{ // × N` and `} // × N` N times, with 0 to N − 1 for the constant that they begin with: loops that no
+ * compiler unrolls here, and variants of a loop. Blocks may lie in blocks.
+ */
 const unrolled = (source: string): string =>
-  source.replaceAll(/\{ \/\/ × (\d+)\n(.*?)\} \/\/ × \1\n/gs, (_, times: string, body: string) =>
-    Array.from(
-      { length: Number(times) },
-      (_, step) => `{\n${body.replace("step: usize = 0", `step: usize = ${step}`)}}\n`,
-    ).join(""),
+  source.replaceAll(
+    /^( *)\{ \/\/ × (\d+)\n(.*?)^\1\} \/\/ × \2\n/gms,
+    (_, _indent: string, times: string, body: string) =>
+      Array.from(
+        { length: Number(times) },
+        (_, i) => `{\n${unrolled(body.replace(" = 0;", ` = ${i};`))}}\n`,
+      ).join(""),
   );
 
 /** A source as the compiler shall see it; it asks for files that are not there. */

@@ -93,7 +93,14 @@ export class ReopeningPort implements EnginePort {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#port?.isOpen) this.#port.write(bytes);
+    const port = this.#port;
+    if (!port?.isOpen) return;
+    // All that is said at once goes to the system at once: a call of it costs more than a frame.
+    if (port.writableCorked === 0) {
+      port.cork();
+      process.nextTick(() => port.uncork());
+    }
+    port.write(bytes);
   }
 
   reopen(): void {

@@ -22,8 +22,9 @@ export interface PresenceHandlers {
   status(status: Status): void;
 }
 
-/** Payload that loses little to a bit error, and costs little beside its header. */
-const payloadBytes = 512;
+/** Of a frame: what the line carries in a hundredth of a second, at ten bits a byte. Less where the engine or the line's errors ask for it. */
+const payloadBytesAt = (baudRateBps: number): number =>
+  Math.min(4096, Math.max(512, Math.floor(baudRateBps / 1000)));
 /** A cut may last so long, beyond the link's own 2.5 s, before it is called one. The engine keeps its session longer. */
 const graceMs = 5000;
 /** An engine that is silent for so long may have a port that is worth opening anew, and again after as long. */
@@ -47,9 +48,9 @@ export class EnginePresence implements AsyncDisposable {
         ...ownVersions,
         bootId: randomInt(2 ** 32),
         firstSession: randomInt(65_536),
-        payloadBytes,
-        // A tenth of a second, at ten bits a byte.
-        bytesUnderWay: Math.max(2 * payloadBytes, baudRateBps / 100),
+        payloadBytes: payloadBytesAt(baudRateBps),
+        // A tenth of a second.
+        bytesUnderWay: Math.max(1024, baudRateBps / 100),
       },
       clock,
       (bytes) => port.write(bytes),

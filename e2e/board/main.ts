@@ -10,7 +10,7 @@ import { asText, type BoardReport, passed, type ScenarioReport } from "./report.
 import { repository, runProgram } from "./processes.ts";
 import { clock } from "./scenarios/clock.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
-import { power } from "./scenarios/power.ts";
+import { power, type PowerCuts } from "./scenarios/power.ts";
 import { settings } from "./scenarios/settings.ts";
 import { print, start } from "./scenarios/start.ts";
 import { unplug } from "./scenarios/unplug.ts";
@@ -28,17 +28,17 @@ interface Options {
   readonly cuts: number;
 }
 
-const scenariosFor = ({ seed, cuts }: Pick<Options, "seed" | "cuts">): readonly Scenario[] => [
+const scenariosFor = (cuts: PowerCuts): readonly Scenario[] => [
   start,
   print,
   unplug,
   update,
   ...badUpdateScenarios,
-  power(seed, cuts),
+  ...power(cuts),
   clock,
   settings,
 ];
-const [seedDefault, cutsDefault] = [1, 6];
+const [seedDefault, cutsDefault] = [1, 3];
 const known = scenariosFor({ seed: seedDefault, cuts: cutsDefault }).map(({ name }) => name);
 
 const startMs = performance.now();
@@ -189,8 +189,13 @@ const program = new Command("board")
       .choices(Object.keys(machines))
       .default("simulator"),
   )
-  .option("--seed <n>", "of the moments of the power cuts", count, seedDefault)
-  .option("--cuts <n>", "how many power cuts", count, cutsDefault)
+  .option(
+    "--seed <n>",
+    "of the moments of the power cuts, and of the step of an update that they begin with",
+    count,
+    seedDefault,
+  )
+  .option("--cuts <n>", "how many power cuts in each of the two scenarios", count, cutsDefault)
   .option("--out <dir>", "where report, logs and a built image come to", join(repository, "out"))
   .addHelpText(
     "after",

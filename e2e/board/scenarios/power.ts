@@ -50,15 +50,35 @@ async function duringPrinting(stand: Stand, notes: Notes, moment: number): Promi
   notes.saw(`cut at row ${rows} of sheet ${sheet}: the job went on by itself, and no sheet came twice`);
 }
 
-export const power = (seed: number, cuts: number): Scenario => ({
-  name: "power",
-  title: `the power is cut ${cuts} times during updates and printing: the board comes back and prints`,
-  async run(stand, notes) {
+const cutOften = (
+  { seed, cuts }: PowerCuts,
+  cut: (stand: Stand, notes: Notes, moment: number, count: number) => Promise<void>,
+): Scenario["run"] =>
+  async function (stand, notes) {
     const random = seededRandom(seed);
-    for (let cut = 0; cut < cuts; cut++) {
+    for (let count = 0; count < cuts; count++) {
       await stand.readyBoard();
-      if (cut % 2 === 0) await duringUpdate(stand, notes, random(), cut / 2);
-      else await duringPrinting(stand, notes, random());
+      await cut(stand, notes, random(), seed + count);
     }
+  };
+
+export interface PowerCuts {
+  /** Of the moments, and of the step of an update to begin with. */
+  readonly seed: number;
+  /** How often, in each scenario. */
+  readonly cuts: number;
+}
+
+export const power = (options: PowerCuts): readonly Scenario[] => [
+  {
+    name: "power-update",
+    title:
+      "the power is cut in the steps of an update: the board comes back on one of the two versions, and prints",
+    run: cutOften(options, duringUpdate),
   },
-});
+  {
+    name: "power-print",
+    title: "the power is cut in the middle of a sheet: the job goes on by itself, and no sheet comes twice",
+    run: cutOften(options, duringPrinting),
+  },
+];

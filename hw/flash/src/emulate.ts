@@ -23,6 +23,8 @@ export interface BoardOptions {
   readonly throwAway?: boolean;
   /** A Unix socket that an engine listens on; undefined leaves the adaptor out. */
   readonly engineSocket?: string | undefined;
+  /** The adaptor is not put in yet: see `plug`. */
+  readonly unplugged?: boolean;
   /** As the smallest board that is supported by default, MiB. */
   readonly memoryMib?: number;
   readonly cpus?: number;
@@ -131,7 +133,7 @@ export class EmulatedBoard implements AsyncDisposable {
       arrived,
     });
     try {
-      if (options.engineSocket !== undefined) await board.plug();
+      if (options.engineSocket !== undefined && !options.unplugged) await board.plug();
       await qmp.execute("cont");
       return board;
     } catch (error) {

@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { provisionBoard } from "./provision-board.ts";
+import { provisionBoard, settingsFile } from "./provision-board.ts";
 
 const run = promisify(execFile);
 const boot = "/boot/firmware";
@@ -26,4 +26,5 @@ if (hostname !== undefined) {
   await writeFile("/proc/sys/kernel/hostname", hostname);
   await run("udevadm", ["control", "--reload"]);
   await run("udevadm", ["trigger", "--subsystem-match=tty", "--action=change"]);
-}
+} else
+  process.stderr.write(`this board has no settings: it waits for a ${settingsFile} on its boot partition\n`);

@@ -1,8 +1,10 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
-const units = join(import.meta.dirname, "../board/root/usr/lib/systemd/system");
+const board = join(import.meta.dirname, "../board/root");
+const units = join(board, "usr/lib/systemd/system");
 const hasSystemd = spawnSync("systemd-analyze", ["--version"]).status === 0;
 
 test.skipIf(!hasSystemd)(
@@ -19,8 +21,23 @@ test.skipIf(!hasSystemd)(
   },
 );
 
+test("drivers of the devices that the printer may open are there when systemd looks them up: when it starts", () => {
+  const unit = readFileSync(join(units, "platen.service"), "utf8");
+  const loaded = readFileSync(join(board, "usr/lib/modules-load.d/platen.conf"), "utf8").split("\n");
+  // Of Debian's kernel for arm64: a module, or part of it.
+  const moduleOf: Record<string, string | undefined> = {
+    ttyUSB: "usbserial",
+    ttyACM: "cdc_acm",
+    ttyAMA: undefined,
+    ttyS: undefined,
+  };
+  const allowed = [...unit.matchAll(/^DeviceAllow=char-(\S+) rw$/gm)].map(([, name]) => name!);
+  expect(allowed.sort()).toEqual(Object.keys(moduleOf).sort());
+  for (const name of allowed) expect(loaded).toContain(moduleOf[name] ?? "");
+});
+
 test("the board's shell programs are well-formed", () => {
-  for (const path of ["../board/init", "../board/root/usr/lib/platen/grow"]) {
-    execFileSync("sh", ["-n", join(import.meta.dirname, path)]);
+  for (const path of ["../init", "usr/lib/platen/grow"]) {
+    execFileSync("sh", ["-n", join(board, path)]);
   }
 });

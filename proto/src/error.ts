@@ -1,5 +1,22 @@
 /** The one error of the project, and the one table that says what each code is in gRPC and in HTTP. */
-import { status } from "@grpc/grpc-js";
+import type { status as grpcStatus } from "@grpc/grpc-js";
+
+/** gRPC's statuses by number, so that whoever throws errors need not load gRPC. */
+const status = {
+  CANCELLED: 1,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const satisfies Partial<Record<keyof typeof grpcStatus, grpcStatus>>;
 
 /**
  * Every error code, with its gRPC status and its HTTP status. Codes are part of the API: they travel in the trailer
@@ -60,7 +77,7 @@ export const errorTable = {
   unimplemented: { grpc: status.UNIMPLEMENTED, http: 501 },
   configuration: { grpc: status.FAILED_PRECONDITION, http: 500 },
   internal: { grpc: status.INTERNAL, http: 500 },
-} as const satisfies Record<string, { grpc: status; http: number }>;
+} as const satisfies Record<string, { grpc: grpcStatus; http: number }>;
 
 export type ErrorCode = keyof typeof errorTable;
 

@@ -10,7 +10,7 @@ import {
   Sides,
 } from "@platen/proto";
 import { describe, expect, it } from "vitest";
-import { type ImposedSide, type InputPage, impose, type Placement, selectPages } from "./imposition.ts";
+import { type ImposedSide, type InputPage, impose, type Placement } from "./imposition.ts";
 
 type TicketInit = MessageInitShape<typeof JobTicketSchema>;
 type SettingsInit = MessageInitShape<typeof ConversionSettingsSchema>;
@@ -61,28 +61,6 @@ const corners = ({ matrix: [a, b, c, d, e, f] }: Placement, { widthPt: w, height
     [w, h],
     [0, h],
   ].map(([x = 0, y = 0]) => [a * x + c * y + e, b * x + d * y + f].map((v) => Math.round(v * 1e6) / 1e6 + 0));
-
-describe("selectPages", () => {
-  const range = (firstPage: number, lastPage: number) => ({ firstPage, lastPage });
-
-  it("takes all pages without ranges, and those of the ranges otherwise", () => {
-    expect(selectPages(3, [])).toEqual([1, 2, 3]);
-    expect(selectPages(9, [range(2, 3), range(7, 7)])).toEqual([2, 3, 7]);
-  });
-
-  it("leaves out pages beyond the end", () => {
-    expect(selectPages(3, [range(2, 4_294_967_295)])).toEqual([2, 3]);
-  });
-
-  it("refuses ranges that select nothing", () => {
-    expect(() => selectPages(3, [range(4, 5), range(8, 9)])).toThrow(
-      expect.objectContaining({
-        code: "ticket-invalid",
-        message: "page-ranges 4-5,8-9 selects nothing: the document has 3 pages",
-      }),
-    );
-  });
-});
 
 describe("sides", () => {
   it("have the size of the media at the resolution, rounded to whole pixels", () => {

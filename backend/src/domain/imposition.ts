@@ -9,7 +9,6 @@ import {
   type ConversionSettings,
   type JobTicket,
   Orientation,
-  type PageRange,
   PlatenError,
   PresentationDirection,
   PrintScaling,
@@ -56,25 +55,6 @@ export interface ImposedSide {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly placements: readonly Placement[];
-}
-
-/** Inclusive, counted from 1. */
-export type Range = Pick<PageRange, "firstPage" | "lastPage">;
-
-/** The pages of the document that page-ranges selects, in order. Throws `ticket-invalid` when it selects none. */
-export function selectPages(pageCount: number, ranges: readonly Range[]): number[] {
-  const pages: number[] = [];
-  for (const { firstPage, lastPage } of ranges.length ? ranges : [{ firstPage: 1, lastPage: pageCount }]) {
-    for (let page = firstPage; page <= Math.min(lastPage, pageCount); page++) pages.push(page);
-  }
-  if (pages.length === 0) {
-    const asked = ranges.map(({ firstPage, lastPage }) => `${firstPage}-${lastPage}`).join(",");
-    throw new PlatenError(
-      "ticket-invalid",
-      `page-ranges ${asked} selects nothing: the document has ${pageCount} pages`,
-    );
-  }
-  return pages;
 }
 
 const pointsPerInch = 72;

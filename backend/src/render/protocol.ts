@@ -1,6 +1,7 @@
 /** What the converter and its worker processes say to each other over the IPC channel: plain JSON. */
 import type { ErrorCode } from "@platen/proto";
-import type { ImposedSide, InputPage, Range } from "../domain/imposition.ts";
+import type { ImposedSide, InputPage } from "../domain/imposition.ts";
+import type { Range } from "../domain/page-ranges.ts";
 import type { MediaType } from "../domain/media-type.ts";
 
 /** A document that is open. The same file may be open twice. */

@@ -1,6 +1,6 @@
 /** A side's bands on disk: Band messages, each behind its length (metafile.proto). */
 import { type FileHandle, open } from "node:fs/promises";
-import { BandContent, BandSchema, encodeSizeDelimited } from "@platen/proto";
+import { BandContent, BandSchema, encodeSizeDelimited } from "@platen/proto/metafile";
 import type { Rendered } from "../protocol.ts";
 import type { EncodedBand } from "./encode.ts";
 import { type PixelContent, pixelContent } from "./pixels.ts";

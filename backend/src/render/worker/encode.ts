@@ -1,5 +1,5 @@
 /** Pixels of a band to bytes, by sharp. */
-import { BandEncoding } from "@platen/proto";
+import { BandEncoding } from "@platen/proto/metafile";
 import sharp from "sharp";
 import { shadingShare } from "./pixels.ts";
 

@@ -1,6 +1,6 @@
 /** A JPEG or PNG as a document of one page, by sharp. */
 import { type Canvas, createCanvas, ImageData, type SKRSContext2D } from "@napi-rs/canvas";
-import { PlatenError } from "@platen/proto";
+import { PlatenError } from "@platen/proto/metafile";
 import sharp, { type Sharp } from "sharp";
 import type { Matrix } from "../../domain/geometry.ts";
 import { ownColors } from "./own-colors.ts";

@@ -3,9 +3,9 @@
  * it may hang, swell or crash at any moment; its parent (worker-process.ts) watches and kills it.
  */
 import { Worker } from "node:worker_threads";
-import { type ErrorCode, PlatenError } from "@platen/proto";
+import { type ErrorCode, PlatenError } from "@platen/proto/metafile";
 import sharp from "sharp";
-import { selectPages } from "../../domain/imposition.ts";
+import { selectPages } from "../../domain/page-ranges.ts";
 import type {
   CloseRequest,
   DocumentFile,

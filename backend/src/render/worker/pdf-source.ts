@@ -1,7 +1,7 @@
 /** PDF pages by pdf.js. */
 import { readFile } from "node:fs/promises";
 import type { SKRSContext2D } from "@napi-rs/canvas";
-import { PlatenError } from "@platen/proto";
+import { PlatenError } from "@platen/proto/metafile";
 import {
   AnnotationMode,
   getDocument,

@@ -2,7 +2,7 @@ import { readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Board, type InstallOptions } from "./board.ts";
-import { packBundle } from "./bundle.ts";
+import { packBundle, verifyBundle } from "./bundle.ts";
 import { type Disk, disk, diskError } from "./disk.ts";
 import { signKeySet } from "@platen/proto/bundle";
 import type { ManifestInput } from "@platen/proto/bundle";
@@ -36,6 +36,12 @@ async function newBoard(folder: string, first?: string): Promise<Board> {
   return board;
 }
 
+/** Installs it and asks for its trial. */
+async function installForTrial(board: Board, file: string, options = here): Promise<void> {
+  const { payload } = await board.install(file, options);
+  await board.askTrial(payload.sha256, options.attempt);
+}
+
 const versionOf = async (board: Board): Promise<[string, boolean]> => {
   const { slot, trial } = await board.next();
   return [slot.manifest.version, trial];
@@ -45,9 +51,9 @@ describe("a board", () => {
   test("tries a new version once, and keeps it when it is good", async () => {
     await using folder = await tempFolder();
     const board = await newBoard(folder.path);
-    await board.install(await bundleOf(folder.path, "1.1.0"), here);
+    const { payload } = await board.install(await bundleOf(folder.path, "1.1.0"), here);
     expect(await versionOf(board)).toEqual(["1.0.0", false]);
-    await board.askTrial();
+    await board.askTrial(payload.sha256);
     expect(await versionOf(board)).toEqual(["1.1.0", true]);
     await board.judge("good", "");
     expect(await versionOf(board)).toEqual(["1.1.0", false]);
@@ -58,14 +64,12 @@ describe("a board", () => {
     await using folder = await tempFolder();
     const board = await newBoard(folder.path);
     const file = await bundleOf(folder.path, "1.1.0");
-    await board.install(file, here);
-    await board.askTrial();
+    await installForTrial(board, file);
     await board.next();
     await board.judge("failed", "it crashed");
     expect(await versionOf(board)).toEqual(["1.0.0", false]);
     await expect(board.install(file, here)).rejects.toThrow("failed here before: it crashed");
-    await board.install(file, { ...here, attempt: 2 });
-    await board.askTrial(2);
+    await installForTrial(board, file, { ...here, attempt: 2 });
     expect(await versionOf(board)).toEqual(["1.1.0", true]);
     await board.judge("failed", "again");
     await expect(board.install(file, { ...here, attempt: 2 })).rejects.toThrow("again");
@@ -76,8 +80,7 @@ describe("a board", () => {
     const board = await newBoard(folder.path);
     const file = await bundleOf(folder.path, "1.1.0");
     for (let i = 0; i < 3; i++) {
-      await board.install(file, here);
-      await board.askTrial();
+      await installForTrial(board, file);
       expect(await versionOf(board)).toEqual(["1.1.0", true]);
       expect(await versionOf(new Board(board.root))).toEqual(["1.0.0", false]);
       expect((await board.state()).last?.outcome).toBe("interrupted");
@@ -103,9 +106,34 @@ describe("a board", () => {
   test("takes an earlier version when somebody allows it", async () => {
     await using folder = await tempFolder();
     const board = await newBoard(folder.path);
-    await board.install(await bundleOf(folder.path, "0.9.0"), { ...here, allowDowngrade: true });
-    await board.askTrial();
+    await installForTrial(board, await bundleOf(folder.path, "0.9.0"), { ...here, downgrade: "any" });
     expect(await versionOf(board)).toEqual(["0.9.0", true]);
+  });
+
+  test("takes an earlier version by a permit for it alone", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const file = await bundleOf(folder.path, "0.9.0");
+    const { payload } = (await verifyBundle(file, await board.keys())).manifest;
+    const permit = { format: 1, from: "1.0.0", to: payload.sha256 } as const;
+    for (const downgrade of [
+      { ...permit, from: "1.1.0" },
+      { ...permit, to: "0".repeat(64) },
+    ]) {
+      await expect(board.install(file, { ...here, downgrade })).rejects.toThrow("nobody allowed");
+    }
+    await installForTrial(board, file, { ...here, downgrade: permit });
+    expect(await versionOf(board)).toEqual(["0.9.0", true]);
+  });
+
+  test("tries nothing but what was installed last", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const { payload } = (await board.current())!.manifest;
+    await expect(board.askTrial(payload.sha256)).rejects.toMatchObject({ code: "update-refused" });
+    await board.install(await bundleOf(folder.path, "1.1.0"), here);
+    await expect(board.askTrial(payload.sha256)).rejects.toMatchObject({ code: "update-refused" });
+    expect(await versionOf(board)).toEqual(["1.0.0", false]);
   });
 
   test("keeps runtimes that its versions need, and no others", async () => {
@@ -213,8 +241,7 @@ describe("the power cut at every step of an update", () => {
       const { disk, done } = failingAfter(steps, () => new Error("the power is gone"));
       const cut = new Board(root, disk);
       try {
-        await cut.install(next, here);
-        await cut.askTrial();
+        await installForTrial(cut, next);
         await cut.next();
         await cut.judge("good", "");
         over = true;
@@ -230,8 +257,7 @@ describe("the power cut at every step of an update", () => {
       expect((await readdir(target, { recursive: true })).sort()).toEqual(["lib", "lib/a.txt", "main.js"]);
       if (version === "1.0.0") {
         const again = new Board(root);
-        await again.install(next, here);
-        await again.askTrial();
+        await installForTrial(again, next);
         expect(await versionOf(again)).toEqual(["1.1.0", true]);
       }
       await rm(work, { recursive: true });
@@ -283,8 +309,7 @@ describe("a full disk at every step of an update", () => {
 test("a trial that a full disk has no space to remember does not begin: it could begin for ever", async () => {
   await using folder = await tempFolder();
   const { root } = await newBoard(folder.path);
-  await new Board(root).install(await bundleOf(folder.path, "1.1.0"), here);
-  await new Board(root).askTrial();
+  await installForTrial(new Board(root), await bundleOf(folder.path, "1.1.0"));
   const noSpace = () => Promise.reject(diskError(Object.assign(new Error("full"), { code: "ENOSPC" })));
   expect(await versionOf(new Board(root, { ...disk, writeFile: noSpace }))).toEqual(["1.0.0", false]);
   expect(await versionOf(new Board(root))).toEqual(["1.0.0", false]);

@@ -20,6 +20,7 @@ import {
   type AppManifest,
   type BundleHead,
   compareVersions,
+  type DowngradePermit,
   encodeManifest,
   type KeySet,
   type Manifest,
@@ -55,8 +56,10 @@ export interface InstallOptions {
   readonly board: string;
   /** Where the board takes its updates; undefined: a person brings the bundle, and knows. */
   readonly channel: string | undefined;
-  /** The version may be an earlier one than runs: somebody who may say so did. */
-  readonly allowDowngrade?: boolean;
+  /** Which earlier version than runs may be installed: any, where a person at the board says so, or the one of a permit. Default none. */
+  readonly downgrade?: "any" | DowngradePermit | undefined;
+  /** The payload that was offered; a bundle with another is refused. */
+  readonly payloadSha256?: string;
   /** Which attempt this is: a version that failed is tried again only at a later one. Default 1. */
   readonly attempt?: number;
   /** Called when the bundle has passed all checks, before anything of it is unpacked; stops the installation by throwing. */
@@ -146,9 +149,12 @@ export class Board {
 
   /** Why the bundle may not be installed here; resolves when it may. Throws `update-refused`. */
   async #admit({ manifest }: BundleHead, options: InstallOptions): Promise<void> {
-    const { board, channel, allowDowngrade = false, attempt = 1 } = options;
+    const { board, channel, downgrade, payloadSha256, attempt = 1 } = options;
     const { name, version, channels, payload } = manifest;
     const called = `${name} ${version}`;
+    if (payloadSha256 !== undefined && payload.sha256 !== payloadSha256) {
+      throw refused(`${called} is not what was offered`);
+    }
     if (manifest.board !== board) throw refused(`${called} is for ${manifest.board}, and this is ${board}`);
     if (channel !== undefined && !channels.includes(channel)) {
       throw refused(`${called} is not for the channel ${channel}`);
@@ -158,7 +164,9 @@ export class Board {
     const order = running ? compareVersions(version, running.version) : 1;
     if (running && running.name !== name) throw refused(`${called} is another program than ${running.name}`);
     if (order === 0) throw refused(`${called} is what runs already`);
-    if (order < 0 && !allowDowngrade) {
+    const mayGoBack =
+      downgrade === "any" || (downgrade?.from === running?.version && downgrade?.to === payload.sha256);
+    if (order < 0 && !mayGoBack) {
       throw refused(`${called} is older than ${running!.version}, and nobody allowed a step back`);
     }
     const { failed } = await this.state();
@@ -237,10 +245,11 @@ export class Board {
     }
   }
 
-  /** The app installed last is tried at the next start, once. Throws `update-refused` when there is none. */
-  async askTrial(attempt = 1): Promise<void> {
+  /** The app with that payload is tried at the next start, once. Throws `update-refused` when it is not what was installed last. */
+  async askTrial(payloadSha256: string, attempt = 1): Promise<void> {
     const other = otherThan((await this.current())?.name);
-    if (!(await this.#slot(other))) throw refused("there is no other version to try");
+    const installed = await this.#slot(other);
+    if (installed?.manifest.payload.sha256 !== payloadSha256) throw refused("it is not installed");
     await this.#remember({ ...(await this.state()), asked: attempt });
     await replaceLink(this.#disk, this.#path("trial"), `slots/${other}`);
   }

@@ -71,9 +71,14 @@ async function install(
 ): Promise<void> {
   const board = new Board(options.board);
   const attempt = options.retry ? Number.MAX_SAFE_INTEGER : 1;
-  const { allowDowngrade = false, target } = options;
-  const manifest = await board.install(file, { board: target, channel: undefined, allowDowngrade, attempt });
-  if (manifest.kind === "app") await board.askTrial();
+  const downgrade = options.allowDowngrade ? "any" : undefined;
+  const manifest = await board.install(file, {
+    board: options.target,
+    channel: undefined,
+    downgrade,
+    attempt,
+  });
+  if (manifest.kind === "app") await board.askTrial(manifest.payload.sha256);
   say(
     `version ${manifest.version} is installed${manifest.kind === "app" ? ", and tried at the next start" : ""}`,
   );

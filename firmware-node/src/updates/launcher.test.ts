@@ -33,10 +33,10 @@ async function trialOf(
     const node = version === "1.0.0" ? process.versions.node : runtimeVersion;
     const manifest = appManifest(version, { runtime: { version: node, sha256: "0".repeat(64) } });
     await packBundle({ folder: tree, manifest, privateKey: releaseKey, file, level: 1 });
-    await board.install(file, here);
+    const { payload } = await board.install(file, here);
     if (version === "1.0.0") await board.adopt();
+    else await board.askTrial(payload.sha256);
   }
-  await board.askTrial();
   return board;
 }
 

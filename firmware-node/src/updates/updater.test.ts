@@ -9,39 +9,40 @@ import {
   PrinterUpdateService,
   UpdatePhase,
 } from "@platen/proto";
+import { signDowngrade } from "@platen/proto/bundle";
 import { expect, test } from "vitest";
 import { Board } from "./board.ts";
 import { packBundle } from "./bundle.ts";
 import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder, testKey } from "./testing/bundles.ts";
 import { Updater, type UpdaterOptions } from "./updater.ts";
 
-/** A board with 1.0.0, and a bundle of 1.1.0 that is larger than a few writes. */
-async function boardAndBundle(folder: string, key = releaseKey) {
-  const board = new Board(join(folder, "board"));
-  await board.prepare(keySetBytes);
-  const make = async (version: string, privateKey = releaseKey) => {
-    const tree = join(folder, version);
-    const ballast = crypto.getRandomValues(new Uint8Array(60_000));
-    await makeTree(tree, { "main.js": "", "ballast.bin": ballast });
-    const file = `${tree}.bundle`;
-    const manifest = appManifest(version);
-    return {
-      file,
-      made: await packBundle({ folder: tree, manifest, privateKey, file, level: 1 }),
-    };
-  };
-  await board.install((await make("1.0.0")).file, { board: "linux-test", channel: undefined });
-  await board.adopt();
-  const { file, made } = await make("1.1.0", key);
+/** A bundle that is larger than a few writes, and how a backend offers it. */
+async function bundleOf(folder: string, version: string, privateKey = releaseKey) {
+  const tree = join(folder, version);
+  const ballast = crypto.getRandomValues(new Uint8Array(60_000));
+  await makeTree(tree, { "main.js": "", "ballast.bin": ballast });
+  const file = `${tree}.bundle`;
+  const manifest = appManifest(version);
+  const { payload } = await packBundle({ folder: tree, manifest, privateKey, file, level: 1 });
   const bytes = await readFile(file);
   const sha256Hex = createHash("sha256").update(bytes).digest("hex");
   const offered = {
     sha256Hex,
     sizeBytes: BigInt(bytes.length),
     url: `http://127.0.0.1/v1/updates/${sha256Hex}`,
-    version: "1.1.0",
-    payloadSha256Hex: made.payload.sha256,
+    version,
+    payloadSha256Hex: payload.sha256,
   };
+  return { file, bytes, offered };
+}
+
+/** A board with 1.0.0, and a bundle of 1.1.0. */
+async function boardAndBundle(folder: string, key = releaseKey) {
+  const board = new Board(join(folder, "board"));
+  await board.prepare(keySetBytes);
+  await board.install((await bundleOf(folder, "1.0.0")).file, { board: "linux-test", channel: undefined });
+  await board.adopt();
+  const { bytes, offered } = await bundleOf(folder, "1.1.0", key);
   return { board, bytes, offer: { bundles: [offered], attempt: 1 } };
 }
 
@@ -50,9 +51,15 @@ interface Told {
   readonly message: string;
 }
 
+interface Offer {
+  readonly bundles: Awaited<ReturnType<typeof bundleOf>>["offered"][];
+  readonly attempt: number;
+  readonly downgradePermit?: Uint8Array<ArrayBuffer>;
+}
+
 interface Backend {
   /** What it offers now. */
-  readonly offer: () => Awaited<ReturnType<typeof boardAndBundle>>["offer"] | undefined;
+  readonly offer: () => Offer | undefined;
   /** What comes over the line in answer to a request. */
   readonly line: (startByte: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
 }
@@ -204,4 +211,45 @@ test("a bundle that nobody trusted has signed is refused for good", async () => 
   updater.passMinutes(1e6);
   await updater.looksAgain();
   expect([updater.starts, refusals(updater.told)]).toEqual([[0], 1]);
+});
+
+test("a permit to go back is for its own bundle: another one that comes in its stead is refused", async () => {
+  await using folder = await tempFolder();
+  const { board } = await boardAndBundle(folder.path);
+  const older = await bundleOf(folder.path, "0.8.0");
+  const permitted = await bundleOf(folder.path, "0.9.0");
+  const { payloadSha256Hex } = permitted.offered;
+  const downgradePermit = new Uint8Array(signDowngrade({ from: "1.0.0", to: payloadSha256Hex }, releaseKey));
+  let offered = { ...older.offered, version: "0.9.0", payloadSha256Hex };
+  const line = async function* (): AsyncGenerator<Uint8Array> {
+    yield offered.sha256Hex === older.offered.sha256Hex ? older.bytes : permitted.bytes;
+  };
+  const offer = () => ({ bundles: [offered], attempt: 1, downgradePermit });
+  await using updater = updaterOf(board, { offer, line });
+  await updater.until(() => refusals(updater.told) === 1);
+  expect(updater.told.at(-1)!.message).toMatch(/0\.8\.0 is not what was offered$/);
+
+  offered = permitted.offered;
+  await updater.running;
+  expect((await board.next()).slot.manifest.version).toBe("0.9.0");
+});
+
+test("an app that lies in the other slot is fetched and checked like any other: nothing is tried unchecked", async () => {
+  await using folder = await tempFolder();
+  const { board } = await boardAndBundle(folder.path);
+  const { file, bytes, offered } = await bundleOf(folder.path, "0.9.0");
+  await board.install(file, { board: "linux-test", channel: undefined, downgrade: "any" });
+  let payloadSha256Hex = "../slots/b";
+  const line = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  };
+  const offer = () => ({ bundles: [{ ...offered, payloadSha256Hex }], attempt: payloadSha256Hex.length });
+  await using updater = updaterOf(board, { offer, line });
+  await updater.until(() => refusals(updater.told) === 1);
+  expect(updater.told.at(-1)!.message).toMatch(/no bundle that can be fetched$/);
+
+  ({ payloadSha256Hex } = offered);
+  await updater.until(() => refusals(updater.told) === 2);
+  expect(updater.told.at(-1)!.message).toMatch(/nobody allowed a step back$/);
+  expect((await board.next()).slot.manifest.version).toBe("1.0.0");
 });

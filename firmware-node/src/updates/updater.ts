@@ -17,7 +17,7 @@ import {
   type UpdateOffer,
   UpdatePhase,
 } from "@platen/proto";
-import { openDowngrade } from "@platen/proto/bundle";
+import { type DowngradePermit, openDowngrade } from "@platen/proto/bundle";
 import type { HttpFetch } from "../adapters/http-fetch.ts";
 import { sleep } from "../app/backoff.ts";
 import type { Printer } from "../app/printer.ts";
@@ -90,6 +90,14 @@ const pauseMs = (times: number): number => Math.min(3_600_000, 60_000 * 2 ** (ti
 /** What the offer itself is the reason for: it is not tried again as it is. */
 const isRefusal = (error: unknown): error is PlatenError =>
   hasCode(error, "update-invalid", "update-refused");
+
+const unusable = (): PlatenError =>
+  new PlatenError("update-invalid", "the offer names no bundle that can be fetched");
+
+/** Both hashes become names of files here. */
+function requireHashes({ sha256Hex, payloadSha256Hex }: OfferedBundle): void {
+  for (const hash of [sha256Hex, payloadSha256Hex]) if (!/^[0-9a-f]{64}$/.test(hash)) throw unusable();
+}
 
 export class Updater {
   readonly #options: UpdaterOptions;
@@ -194,11 +202,11 @@ export class Updater {
       },
     };
     try {
-      await this.#install(attempt, await this.#mayGoBack(offer, app));
+      await this.#install(attempt, app);
       await attempt.say(UpdatePhase.WAITING, `version ${targetVersion} is ready`);
       await this.#idle(attempt.signal);
       await attempt.say(UpdatePhase.TRYING, `changing to version ${targetVersion}`);
-      await this.#options.board.askTrial(offer.attempt);
+      await this.#options.board.askTrial(app.payloadSha256Hex, offer.attempt);
       return true;
     } catch (error) {
       signal.throwIfAborted();
@@ -235,25 +243,32 @@ export class Updater {
     return { phase: UpdatePhase.ROLLED_BACK, targetVersion: app.version, message: failure.reason };
   }
 
-  async #mayGoBack({ downgradePermit }: UpdateOffer, app: OfferedBundle): Promise<boolean> {
-    if (downgradePermit.length === 0) return false;
-    const { from, to } = openDowngrade(downgradePermit, await this.#options.board.keys());
-    return from === this.#options.version && to === app.payloadSha256Hex;
+  async #permit({ downgradePermit }: UpdateOffer): Promise<DowngradePermit | undefined> {
+    if (downgradePermit.length === 0) return undefined;
+    return openDowngrade(downgradePermit, await this.#options.board.keys());
   }
 
-  /** Fetches what the offer names and puts it beside what runs, the runtime first. */
-  async #install(attempt: Attempt, allowDowngrade: boolean): Promise<void> {
+  /** Fetches what the offer names and puts it beside what runs, the runtime first. A runtime that is there is not fetched again. */
+  async #install(attempt: Attempt, app: OfferedBundle): Promise<void> {
     const { board, boardName, channel } = this.#options;
     const { offer, signal, say } = attempt;
+    for (const bundle of offer.bundles) requireHashes(bundle);
+    const downgrade = await this.#permit(offer);
     for (const bundle of offer.bundles) {
-      if (await board.runtime(bundle.payloadSha256Hex)) continue;
+      const { payloadSha256Hex: payloadSha256 } = bundle;
+      if (bundle !== app && (await board.runtime(payloadSha256))) continue;
       await say(UpdatePhase.DOWNLOADING, `fetching version ${bundle.version}`, 0);
       const file = await this.#download(bundle, attempt);
       await say(UpdatePhase.VERIFYING);
-      const onVerified = () => say(UpdatePhase.INSTALLING);
-      const { attempt: number } = offer;
-      const options = { board: boardName, channel, allowDowngrade, attempt: number, signal, onVerified };
-      await board.install(file, options);
+      await board.install(file, {
+        board: boardName,
+        channel,
+        downgrade,
+        payloadSha256,
+        attempt: offer.attempt,
+        signal,
+        onVerified: () => say(UpdatePhase.INSTALLING),
+      });
     }
   }
 
@@ -262,9 +277,7 @@ export class Updater {
     const folder = join(board.root, "downloads");
     await sweepDownloads(folder, new Set(offer.bundles.map(({ sha256Hex }) => sha256Hex)));
     const url = URL.parse(bundle.url);
-    if (!url || !/^[0-9a-f]{64}$/.test(bundle.sha256Hex)) {
-      throw new PlatenError("update-invalid", "the offer names no bundle that can be fetched");
-    }
+    if (!url) throw unusable();
     const sizeBytes = Number(bundle.sizeBytes);
     const headers = {
       "platen-printer-id": printer.printerId,

@@ -63,9 +63,9 @@ async function attempt(): Promise<Attempt["failed"]> {
     const bytesFrom = async (startByte: number) => ({ startByte, bytes: from(startByte) });
     const file = await download(downloads, wanted, bytesFrom, () => {}, signal);
     step = "install";
-    await board.install(file, here);
+    const { payload } = await board.install(file, here);
     step = "askTrial";
-    await board.askTrial();
+    await board.askTrial(payload.sha256);
     return undefined;
   } catch (error) {
     return { step, code: toPlatenError(error).code };

@@ -17,7 +17,7 @@ import type { HalftoneName } from "../../firmware-node/src/pixels/screen.ts";
 import { fill, makeStrips, type Strip } from "../../firmware-node/src/pixels/strip-memory.ts";
 import { localKernel } from "../../firmware-node/src/testing/local-kernel.ts";
 import { barChart, type Group } from "../support/bars.ts";
-import { commandSeconds, medians, ownSeconds, type Way } from "./clock.ts";
+import { commandSeconds, medians, ownSeconds, warmSeconds, type Way } from "./clock.ts";
 import { nativeKernel } from "./native.ts";
 import { bandRows, bandsOf, type Page, photoPage, textPage, writeFiles } from "./pages.ts";
 import { peers, preparePeers } from "./peers.ts";
@@ -135,11 +135,11 @@ async function halftoningWays(page: Page, pixels: Uint8Array, folder: string): P
   // Its tables are the kernel's, in the same places.
   const lookUp = await lookUpStage(table, memory, widthPx);
   const ways: Way[] = [
-    [fused, () => ownSeconds(() => halftone(begin(), strips, page))],
-    ["kernel: colour and dots, and the copy", () => ownSeconds(copyWay)],
-    [colourAlone, () => ownSeconds(() => lookUp(strips, stripRows))],
+    [fused, () => warmSeconds(() => halftone(begin(), strips, page))],
+    ["kernel: colour and dots, and the copy", () => warmSeconds(copyWay)],
+    [colourAlone, () => warmSeconds(() => lookUp(strips, stripRows))],
     ["plain TypeScript, the same dots", () => ownSeconds(() => plain(pixels, own))],
-    ["kernel: drafts", () => ownSeconds(() => halftone(begin("ordered"), strips, page))],
+    ["kernel: drafts", () => warmSeconds(() => halftone(begin("ordered"), strips, page))],
     [
       "reference (plain TypeScript)",
       () => ownSeconds(() => reference().band("color", pixels, heightPx)),
@@ -150,16 +150,19 @@ async function halftoningWays(page: Page, pixels: Uint8Array, folder: string): P
   if (!native) return ways;
   const [input, output] = [join(folder, "pixels"), join(folder, "planes")];
   await writeFile(input, pixels);
-  for (const what of ["sse", "scalar"] as const) {
+  for (const [what, label] of [
+    ["sse", "C with SSE, the same dots"],
+    ["sse-native", "C with SSE, compiled for this processor"],
+    ["scalar", "plain C, the same dots"],
+  ] as const) {
     await native.seconds(what, input, output);
     const planes = await readFile(output);
     const size = planes.length / 4;
     sameDots(
-      `C, ${what},`,
+      label,
       colorants.map((_, i) => planes.subarray(i * size, (i + 1) * size)),
       expected,
     );
-    const label = what === "sse" ? "C with SSE, the same dots" : "plain C, the same dots";
     ways.push([label, () => native.seconds(what, input, output)]);
   }
   return ways;

@@ -13,7 +13,7 @@ import type { Scenario } from "./scenarios/scenario.ts";
 import { power, type PowerCuts } from "./scenarios/power.ts";
 import { settings } from "./scenarios/settings.ts";
 import { print, start } from "./scenarios/start.ts";
-import { unplug } from "./scenarios/unplug.ts";
+import { plugLate, unplug } from "./scenarios/unplug.ts";
 import { badUpdateScenarios, update } from "./scenarios/updates.ts";
 import { Failed } from "./failed.ts";
 import { Stand } from "./stand.ts";
@@ -32,6 +32,7 @@ const scenariosFor = (cuts: PowerCuts): readonly Scenario[] => [
   start,
   print,
   unplug,
+  plugLate,
   update,
   ...badUpdateScenarios,
   ...power(cuts),

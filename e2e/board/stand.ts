@@ -47,6 +47,8 @@ export interface StandOptions {
 export interface PowerOptions {
   /** What the clock stands at, for `-rtc base=`; default: the right time. */
   readonly clock?: string;
+  /** The engine's cable is not in. */
+  readonly unplugged?: boolean;
 }
 
 /** A job that has ended. */
@@ -169,13 +171,14 @@ export class Stand implements AsyncDisposable {
     return this.#board;
   }
 
-  async powerOn({ clock }: PowerOptions = {}): Promise<void> {
+  async powerOn({ clock, unplugged = false }: PowerOptions = {}): Promise<void> {
     await this.cutPower();
     this.#console(`==== start ${++this.#starts} at ${new Date().toISOString()}`);
     this.#onSinceMs = Date.now();
     this.#board = await EmulatedBoard.start({
       image: this.card,
       engineSocket: this.engine.path,
+      unplugged,
       shell: true,
       clock,
       onLine: (line) => this.#console(line),

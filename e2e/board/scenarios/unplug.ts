@@ -1,6 +1,23 @@
-/** The cable to the engine is pulled out in the middle of a page, and put back. */
+/** The cable to the engine is put in late; it is pulled out in the middle of a page, and put back. */
 import { PrinterState } from "@platen/proto";
 import type { Scenario } from "./scenario.ts";
+
+export const plugLate: Scenario = {
+  name: "plug-late",
+  title: "a board that is switched on without the engine's cable prints once it is put in",
+  async run(stand, notes) {
+    if (!stand.hasCard) await stand.newCard();
+    await stand.powerOn({ unplugged: true });
+    await stand.seen("stopped", ({ status }) => (status?.state === PrinterState.STOPPED ? true : undefined));
+    notes.saw("platen printers shows it stopped");
+    const pluggedMs = performance.now();
+    await stand.board.plug();
+    await stand.ready();
+    notes.figure("cable in to ready, s", Math.round((performance.now() - pluggedMs) / 1000));
+    await stand.print(1);
+    notes.saw("a job prints");
+  },
+};
 
 export const unplug: Scenario = {
   name: "unplug",

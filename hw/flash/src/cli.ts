@@ -8,7 +8,7 @@ import { Command, CommanderError, Option } from "commander";
 import { buildBundle, buildImage, repository, systemEpochS } from "./build.ts";
 import { cardBytes } from "./card.ts";
 import { compareBuilds } from "./compare.ts";
-import { type Disk, listDisks, requireWritable } from "./devices.ts";
+import { type Disk, listDisks, requireWritable, targetOf } from "./devices.ts";
 import { EmulatedBoard } from "./emulate.ts";
 import { type Mirrors, ownMirrors, snapshotMirrors } from "./mirrors.ts";
 import { provision } from "./provision.ts";
@@ -140,11 +140,11 @@ async function confirm(question: string, signal: AbortSignal): Promise<boolean> 
   }
 }
 
-async function write(image: string, to: string, flags: WriteFlags, signal: AbortSignal): Promise<void> {
+async function write(image: string, target: string, flags: WriteFlags, signal: AbortSignal): Promise<void> {
   // Looked into before anything is written, so that a mistake in it costs nothing.
   if (flags.provision !== undefined) await provision(undefined, flags.provision);
   const totalBytes = await imageBytes(image, signal);
-  const isDevice = to.startsWith("/dev/");
+  const { path: to, isDevice } = await targetOf(target);
   if (isDevice) {
     const disk = requireWritable(
       await listDisks(totalBytes, signal),
@@ -256,7 +256,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--dry-run", "say what would be done")
     .option("--force-fixed", "together with --yes: write to a disk that is not removable too")
     .option("--provision <file>", "put this platen.toml onto it afterwards")
-    .action((image: string, to: string, flags: WriteFlags) => write(image, to, flags, signal));
+    .action((image: string, device: string, flags: WriteFlags) => write(image, device, flags, signal));
   program
     .command("provision")
     .description("check a platen.toml and put it onto an image, a card or a mounted boot partition")

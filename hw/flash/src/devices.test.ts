@@ -1,5 +1,8 @@
+import { mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { disksOf, requireWritable } from "./devices.ts";
+import { disksOf, requireWritable, targetOf } from "./devices.ts";
 
 const base = {
   rm: false,
@@ -98,5 +101,29 @@ test("removable disks come first; empty readers and drives of discs are left out
 test("what is no disk is refused: a partition, a folder, nothing", () => {
   for (const path of ["/dev/sdb1", "/tmp", "/dev/nothing"]) {
     expect(() => requireWritable(disks, path)).toThrow("is no disk of this machine");
+  }
+});
+
+test("what is written to is told by what it is, whatever it is called", async () => {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "platen-target-")));
+  try {
+    await writeFile(join(folder, "card.img"), "");
+    await symlink(join(folder, "card.img"), join(folder, "image"));
+    expect(await targetOf(join(folder, "image"))).toEqual({
+      path: join(folder, "card.img"),
+      isDevice: false,
+    });
+    const later = join(folder, "later.img");
+    expect(await targetOf(later)).toEqual({ path: later, isDevice: false });
+
+    await symlink("/dev/null", join(folder, "null"));
+    await symlink("/dev", join(folder, "devices"));
+    const others = ["null", "devices/null", "devices/not-there"].map((name) => join(folder, name));
+    for (const to of [...others, "//dev/not-there", folder]) {
+      await expect(targetOf(to), to).rejects.toThrow("neither a disk nor a file");
+    }
+    await expect(targetOf(join(folder, "no/folder"))).rejects.toThrow("cannot write");
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });

@@ -1,4 +1,6 @@
 /** The disks of this machine, and which of them may be written to. */
+import { realpath, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import { z } from "zod";
 import { run } from "./command.ts";
@@ -153,4 +155,28 @@ export function requireWritable(disks: readonly Disk[], path: string, fixedToo =
     );
   }
   return disk;
+}
+
+export interface Target {
+  /** Absolute, and through no symbolic link: as `listDisks` names disks. */
+  readonly path: string;
+  /** Whether it is a disk, or a part of one: told by what it is, by whatever name it was called. */
+  readonly isDevice: boolean;
+}
+
+/** What an image is to be written to: a disk, or a file, which need not be there yet. Throws `invalid-argument` for anything else. */
+export async function targetOf(to: string): Promise<Target> {
+  const refuse = (why: string) => new PlatenError("invalid-argument", why);
+  const path = await realpath(to).catch(async (error: NodeJS.ErrnoException) => {
+    const folder = await realpath(dirname(to)).catch(() => undefined);
+    if (error.code !== "ENOENT" || folder === undefined)
+      throw refuse(`cannot write to ${to}: ${error.message}`);
+    return join(folder, basename(to));
+  });
+  const info = await stat(path).catch(() => undefined);
+  if (info?.isBlockDevice()) return { path, isDevice: true };
+  if (path.startsWith("/dev/") || (info && !info.isFile())) {
+    throw refuse(`${to} is neither a disk nor a file; "platen-flash devices" lists disks`);
+  }
+  return { path, isDevice: false };
 }

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
-import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { run } from "./cli.ts";
 import { imageBytes, type WriteProgress, writeTo } from "./write.ts";
 
 let folder: string;
@@ -90,6 +91,25 @@ function loopDevice(file: string): string | undefined {
     return undefined;
   }
 }
+
+test("a disk that is called by another name passes the same checks (skipped without loop devices)", async (context) => {
+  const backing = join(folder, "fixed");
+  await writeFile(backing, "");
+  await truncate(backing, 16 * 1024 * 1024);
+  const device = loopDevice(backing);
+  if (!device) return context.skip("loop devices need root");
+  try {
+    const link = join(folder, "link");
+    await symlink(device, link);
+    // It is not removable.
+    for (const to of [device, link, `/${device}`, `${folder}/../..${device}`]) {
+      expect(await run(["write", join(folder, "card.img"), to, "--yes"]), to).toBe(2);
+    }
+  } finally {
+    execFileSync("/usr/sbin/losetup", ["--detach", device]);
+  }
+  expect((await readFile(backing)).every((byte) => byte === 0)).toBe(true);
+});
 
 test("a block device gets the image and is read back past the cache (skipped without loop devices)", async (context) => {
   const backing = join(folder, "backing");

@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { create } from "@bufbuild/protobuf";
 import {
   type Band,
@@ -11,9 +11,8 @@ import {
 } from "@platen/proto";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
-import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { bodyOf, makePage, type TestPage } from "../testing/pages.ts";
-import { type Interception, rangeStart, sendBody } from "../testing/result-server.ts";
+import { answering, inTurn, type Interception } from "../testing/result-server.ts";
 import { type Rig, startRig } from "../testing/rig.ts";
 
 let pages: TestPage[];
@@ -22,24 +21,6 @@ beforeAll(async () => {
 });
 
 const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
-
-/** Answers requests for `path` with the handlers in turn, and then as the server does. */
-function inTurn(path: string, ...handlers: ((response: ServerResponse) => void)[]): Interception {
-  return ({ url }, response) => {
-    const handler = url === path ? handlers.shift() : undefined;
-    handler?.(response);
-    return handler !== undefined;
-  };
-}
-
-/** Answers every request for `path` with these bytes. */
-const answering =
-  (path: string, bytes: Uint8Array | string, statusCode = 200): Interception =>
-  ({ url }, response) => {
-    if (url !== path) return false;
-    response.writeHead(statusCode).end(bytes);
-    return true;
-  };
 
 async function expectNextJobPrints(rig: Rig): Promise<void> {
   const status = last(await rig.print(rig.instruction({ jobId: "job-2" })));
@@ -148,129 +129,6 @@ describe("S1405: a metafile that cannot be had, or is not one, aborts the print 
       await using rig = await startRig({ pages, duplex: false, engine: { inks: ["black"] }, intercept });
       await expectAborted(rig, "metafile-invalid", message);
     }
-  });
-});
-
-describe("a connection that breaks is mended, and every dot comes once", () => {
-  const expectPrinted = async (intercept: Interception) => {
-    await using rig = await startRig({ pages, intercept });
-    expect(last(await rig.print())).toMatchObject({ state: JobState.COMPLETED });
-    expect(rig.model.sheets.map(dotsOfSheet)).toEqual(pages.map((page) => [dotsOfPage(page)]));
-    expect(rig.model.counts).toEqual({ fed: 2, stacked: 2, wasted: 0 });
-    return rig.server.requests;
-  };
-  const refuse = (statusCode: number, body: string) => (response: ServerResponse) =>
-    void response.writeHead(statusCode).end(body);
-
-  /** Sends so many bytes of page 1 at a time. Tells with which byte each answer began. */
-  const cutting = (sendBytes: readonly number[], ranges = true, headers: OutgoingHttpHeaders = {}) => {
-    const starts: number[] = [];
-    const left = [...sendBytes];
-    const body = bodyOf(pages[0]!.bands);
-    const intercept: Interception = (request, response) => {
-      if (request.url !== "/pages/1") return false;
-      if (!ranges) delete request.headers.range;
-      starts.push(rangeStart(request));
-      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value!);
-      sendBody(request, response, body, left.shift());
-      return true;
-    };
-    return { starts, intercept };
-  };
-
-  test("it goes on with the byte that is due: before, within and after bands of a page, and at its last byte", async () => {
-    const [blank, grey, color] = pages[0]!.bands.map((band) => bodyOf([band]).length) as [
-      number,
-      number,
-      number,
-    ];
-    const { starts, intercept } = cutting([0, 1, blank - 1, grey + 5, color - 6]);
-    await expectPrinted(intercept);
-    const whole = blank + grey + color;
-    expect(starts).toEqual([0, 0, 1, blank, blank + grey + 5, whole - 1]);
-  });
-
-  test("where the server knows no ranges, what comes again is left out", async () => {
-    const { starts, intercept } = cutting([1, 40, 20], false);
-    await expectPrinted(intercept);
-    expect(starts).toEqual([0, 0, 0, 0]);
-  });
-
-  test("on the metafile", async () => {
-    let cuts = 2;
-    const intercept: Interception = ({ url }, response) => {
-      if (url !== "/metafiles/job-1" || cuts-- <= 0) return false;
-      // Neither this server nor the one after it says how long it is.
-      response.writeHead(200);
-      response.write("{", () => response.destroy());
-      return true;
-    };
-    await expectPrinted(intercept);
-  });
-
-  test("and so is a server that says that it is away for now", async () => {
-    await expectPrinted(
-      inTurn(
-        "/pages/2",
-        refuse(503, '{"code":"unavailable","message":"draining"}'),
-        refuse(502, "<html>Bad gateway"),
-      ),
-    );
-  });
-
-  test("but a refusal is final", async () => {
-    const intercept = answering("/pages/2", '{"code":"document-damaged","message":"page 2 is damaged"}', 422);
-    await using rig = await startRig({ pages, intercept });
-    const end = last(await rig.print());
-    expect(end).toMatchObject({
-      state: JobState.ABORTED,
-      stateReasons: [JobStateReason.ABORTED_BY_SYSTEM, JobStateReason.DOCUMENT_ACCESS_ERROR],
-      errorCode: "page-unavailable",
-      mediaSheetsCompleted: 1,
-    });
-    expect(end.message).toMatch(/page 2 cannot be fetched: page 2 is damaged/);
-    expect(rig.server.requests.filter((path) => path === "/pages/2")).toHaveLength(1);
-  });
-
-  test("until patience ends", async () => {
-    const intercept: Interception = ({ url }, response) => {
-      if (url === "/pages/2") response.destroy();
-      return url === "/pages/2";
-    };
-    await using rig = await startRig({ pages, intercept, patienceMs: 50 });
-    expect(last(await rig.print())).toMatchObject({ state: JobState.ABORTED, errorCode: "page-unavailable" });
-  });
-
-  test("also where the same bytes come again and again, and nothing new", async () => {
-    const { starts, intercept } = cutting(Array(1000).fill(30), false);
-    await using rig = await startRig({ pages, intercept, patienceMs: 400 });
-    expect(last(await rig.print())).toMatchObject({ state: JobState.ABORTED, errorCode: "page-unavailable" });
-    expect(starts.length).toBeGreaterThan(1);
-  });
-
-  test.each([
-    ["length", (response: ServerResponse) => void response.writeHead(200, { "content-length": 100 })],
-    ["entity tag", (response: ServerResponse) => void response.writeHead(200, { etag: '"old"' })],
-  ])("but a page of another %s the second time is refused: halves of two are no page", async (_, head) => {
-    const cut = (response: ServerResponse) => {
-      head(response);
-      response.write(bodyOf(pages[0]!.bands).subarray(0, 6), () => response.destroy());
-    };
-    const { intercept } = cutting([], true, { etag: '"new"' });
-    const first = inTurn("/pages/1", cut);
-    await using rig = await startRig({
-      pages,
-      intercept: (request, response) => first(request, response) || intercept(request, response),
-    });
-    const end = last(await rig.print());
-    expect(end).toMatchObject({
-      state: JobState.ABORTED,
-      stateReasons: [JobStateReason.ABORTED_BY_SYSTEM, JobStateReason.DOCUMENT_ACCESS_ERROR],
-      errorCode: "page-unavailable",
-    });
-    expect(end.message).toMatch(/another one when fetched again/);
-    expect(rig.model.counts.stacked).toBe(0);
-    await expectNextJobPrints(rig);
   });
 });
 

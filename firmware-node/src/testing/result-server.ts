@@ -17,11 +17,32 @@ export const testToken = "token-of-the-session";
 /** Answers a request in place of the server. Resolves to true when it has. */
 export type Interception = (request: IncomingMessage, response: ServerResponse) => Promise<boolean> | boolean;
 
+/** Answers requests for `path` with the handlers in turn, and then as the server does. */
+export function inTurn(path: string, ...handlers: ((response: ServerResponse) => void)[]): Interception {
+  return ({ url }, response) => {
+    const handler = url === path ? handlers.shift() : undefined;
+    handler?.(response);
+    return handler !== undefined;
+  };
+}
+
+/** Answers every request for `path` with these bytes. */
+export const answering =
+  (path: string, bytes: Uint8Array | string, statusCode = 200): Interception =>
+  ({ url }, response) => {
+    if (url !== path) return false;
+    response.writeHead(statusCode).end(bytes);
+    return true;
+  };
+
 /** Where the bytes begin that a request asks for with `Range: bytes=N-`. */
 export const rangeStart = (request: IncomingMessage): number =>
   Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
 
-/** Answers as the backend does: with the whole, or from the byte asked for on. After `sendBytes` the connection breaks. */
+/**
+ * Answers as the backend does: with the whole, from the byte asked for on, or that there is no such byte. After `sendBytes` the
+ * connection breaks.
+ */
 export function sendBody(
   request: IncomingMessage,
   response: ServerResponse,
@@ -29,6 +50,10 @@ export function sendBody(
   sendBytes = Infinity,
 ): void {
   const start = rangeStart(request);
+  if (start > 0 && start >= body.length) {
+    response.writeHead(416, { "content-range": `bytes */${body.length}` }).end();
+    return;
+  }
   response.writeHead(start > 0 ? 206 : 200, {
     "content-length": body.length - start,
     ...(start > 0 && { "content-range": `bytes ${start}-${body.length - 1}/${body.length}` }),

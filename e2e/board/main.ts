@@ -9,6 +9,7 @@ import { type MachineKind, machines, programsOf } from "./machines.ts";
 import { asText, type BoardReport, passed, type ScenarioReport } from "./report.ts";
 import { repository, runProgram } from "./processes.ts";
 import { clock } from "./scenarios/clock.ts";
+import { damage } from "./scenarios/damage.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { power, type PowerCuts } from "./scenarios/power.ts";
 import { settings } from "./scenarios/settings.ts";
@@ -36,6 +37,7 @@ const scenariosFor = (cuts: PowerCuts): readonly Scenario[] => [
   update,
   ...badUpdateScenarios,
   ...power(cuts),
+  damage,
   clock,
   settings,
 ];
@@ -139,7 +141,7 @@ async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport>
 async function test(options: Options): Promise<BoardReport> {
   const { engine } = options;
   // Before minutes are spent on an image.
-  await requirePrograms(["qemu-system-aarch64", "mcopy", "socat", ...programsOf[engine]]);
+  await requirePrograms(["qemu-system-aarch64", "mcopy", "debugfs", "socat", ...programsOf[engine]]);
   const out = resolve(options.out);
   await mkdir(out, { recursive: true });
   const startedAt = new Date().toISOString();

@@ -73,8 +73,12 @@ export async function firstRoot(root: string, init: string): Promise<Buffer> {
   return compress(cpio(entries), { params: { [constants.ZSTD_c_compressionLevel]: 19 } });
 }
 
-/** Settings of the kernel that both the board and the emulated machine start with. */
-export const kernelSettings = "ro quiet loglevel=4 panic=10 net.ifnames=0 systemd.getty_auto=no";
+/**
+ * Settings of the kernel that both the board and the emulated machine start with. A damaged data partition is repaired as far as
+ * it can be: nobody is there to be asked.
+ */
+export const kernelSettings =
+  "ro quiet loglevel=4 panic=10 net.ifnames=0 systemd.getty_auto=no fsck.repair=yes";
 
 const config = `# Read by the board's own firmware. What the printer is to do is set in platen.toml.
 arm_64bit=1

@@ -11,6 +11,7 @@ export const platenId = 900;
 const wanted = {
   "sysinit.target.wants": ["systemd-timesyncd.service", "systemd-resolved.service"],
   "local-fs-pre.target.wants": ["platen-grow.service"],
+  "local-fs.target.wants": ["platen-folders.service"],
   "multi-user.target.wants": ["systemd-networkd.service", "platen-provision.service", "platen.service"],
 } as const;
 

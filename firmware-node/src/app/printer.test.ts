@@ -95,6 +95,18 @@ describe("the queue of prints", () => {
     rig.printer.submit(rig.instruction({ jobId: "one-more" }));
   });
 
+  test("while it pauses it takes no prints but ends those that it has, and says nothing of it to a repeat", async () => {
+    await using rig = await startRig({ pages });
+    rig.printer.submit(rig.instruction());
+    {
+      using _pause = rig.printer.pause();
+      expect(() => rig.printer.submit(rig.instruction({ jobId: "job-2" }))).toThrow("changing its software");
+      rig.printer.submit(rig.instruction());
+      expect(last(await statusesOf(rig.printer, "job-1")).state).toBe(JobState.COMPLETED);
+    }
+    rig.printer.submit(rig.instruction({ jobId: "job-2" }));
+  });
+
   test.each([
     ["another printer's", { session: { jobId: "job-1", printerId: "other" } }, /for printer "other"/],
     ["a job id that could name another folder", { jobId: "../x" }, /job id/],
@@ -122,6 +134,25 @@ describe("watching a print", () => {
     expect(one![0]!.state).toBe(JobState.PROCESSING);
     expect(last(one!)).toEqual(last(two!));
     expect(await statusesOf(rig.printer, "job-1")).toEqual([last(one!)]);
+  });
+
+  test("to the end makes it told; a watcher that is cut off has not heard, one that goes by itself wants no more", async () => {
+    await using rig = await startRig({ pages });
+    const { printer } = rig;
+    const [watched, left, cut] = ["watched", "left", "cut"].map((jobId) => {
+      printer.submit(rig.instruction({ jobId }));
+      return jobId;
+    });
+    expect(printer.endsAreTold).toBe(true);
+    await statusesOf(printer, watched!);
+    expect(printer.endsAreTold).toBe(true);
+    for await (const _ of printer.watch(left!, new AbortController().signal)) break;
+    const line = new AbortController();
+    for await (const { state } of printer.watch(cut!, line.signal))
+      if (state === JobState.COMPLETED) line.abort();
+    expect(printer.endsAreTold).toBe(false);
+    await statusesOf(printer, cut!);
+    expect(printer.endsAreTold).toBe(true);
   });
 
   test("ends when the watcher goes away", async () => {

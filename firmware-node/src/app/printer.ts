@@ -42,6 +42,16 @@ const errorActions: readonly JobErrorAction[] = Object.values(JobErrorAction);
 interface Entry {
   readonly record: PrintRecord;
   readonly stop: AbortController;
+  /** Whoever watched has heard the end, or wanted to hear no more. */
+  isTold: boolean;
+}
+
+async function* watchEntry(entry: Entry, signal: AbortSignal): AsyncGenerator<PrintStatus> {
+  try {
+    yield* entry.record.watch(signal);
+  } finally {
+    if (!signal.aborted) entry.isTold = true;
+  }
 }
 
 type EngineState = Extract<EngineEvent, { kind: "stopped" | "ready" }>;
@@ -60,6 +70,7 @@ export class Printer implements AsyncDisposable {
   /** Resolves when nothing is at the engine. */
   #running: Promise<void> | undefined;
   #closed = false;
+  #paused = false;
 
   constructor(dependencies: PrinterDependencies) {
     this.#deps = dependencies;
@@ -78,19 +89,20 @@ export class Printer implements AsyncDisposable {
 
   /**
    * S1401: takes a print request. A repeat for a job that the printer has, or had a while ago, changes nothing and answers
-   * with its status. Throws `invalid-argument`, or `unavailable` when too many wait or the printer is being switched off.
+   * with its status. Throws `invalid-argument`, or `unavailable` when too many wait, or the printer pauses or is being switched off.
    */
   submit(instruction: PrintInstruction): PrintStatus {
     const session = this.#check(instruction);
     const known = this.#prints.get(session.jobId);
     if (known) return known.record.status;
     if (this.#closed) throw new PlatenError("unavailable", "the printer is being switched off");
+    if (this.#paused) throw new PlatenError("unavailable", "the printer is changing its software");
     if (this.#held().length > waitingMax) {
       throw new PlatenError("unavailable", `${waitingMax} prints are waiting already: try again later`);
     }
     const output = this.#deps.driver.outputLocation(session.jobId);
     const record = new PrintRecord(session, instruction, output);
-    this.#prints.set(session.jobId, { record, stop: new AbortController() });
+    this.#prints.set(session.jobId, { record, stop: new AbortController(), isTold: false });
     void this.#tell(record);
     this.#forgetOldest();
     this.#running ??= this.#run();
@@ -116,7 +128,26 @@ export class Printer implements AsyncDisposable {
     const entry = this.#prints.get(jobId);
     if (!entry)
       throw new PlatenError("job-unknown", `printer ${this.printerId} knows nothing of job ${jobId}`);
-    return entry.record.watch(signal);
+    return watchEntry(entry, signal);
+  }
+
+  /** Whether everything that has ended has been told to whoever watched it. */
+  get endsAreTold(): boolean {
+    return [...this.#prints.values()].every(({ record, isTold }) => isTold || !record.ended);
+  }
+
+  /** Takes no more prints until what it gives is disposed of. */
+  pause(): Disposable {
+    this.#paused = true;
+    return {
+      [Symbol.dispose]: () => {
+        this.#paused = false;
+      },
+    };
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
   }
 
   /** What the printer is doing. */

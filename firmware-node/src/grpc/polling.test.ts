@@ -84,6 +84,19 @@ test("names the jobs it holds in its polls, and says what it does", async () => 
   });
 });
 
+test("while the printer pauses it fetches nothing, and all of it afterwards", async () => {
+  const results = await site.serveResults();
+  const { printer } = await start({ backend: await backend.listen() });
+  const pause = printer.printer.pause();
+  await printer.registered;
+  const before = backend.polls.length;
+  backend.offer(instructionFor(results));
+  await backend.until(() => backend.polls.length > before + 2);
+  expect(backend.fetches).toEqual([]);
+  pause[Symbol.dispose]();
+  expect(await backend.reported("job-1", ended)).toMatchObject({ state: JobState.COMPLETED });
+});
+
 describe("a user's cancel", () => {
   const waiting = async () => {
     const results = await site.serveResults({ intercept: () => new Promise(() => {}) });

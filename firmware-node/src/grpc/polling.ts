@@ -87,6 +87,8 @@ export class Polling {
     const answer = await this.#poll(Math.min(waitMs || pollWaitMs, pollWaitMs), anyway);
     let news = false;
     for (const { jobId } of answer.ready) {
+      // What a printer that pauses leaves lying is ready again at the next poll.
+      if (this.#options.printer.isPaused) break;
       if (!this.#reports.has(jobId)) news = (await this.#take(jobId, signal)) || news;
     }
     for (const { jobId } of answer.cancel) {

@@ -5,14 +5,17 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   type CheckForUpdateResponse,
+  PlatenError,
   PrinterStatusSchema,
   PrinterUpdateService,
   UpdatePhase,
 } from "@platen/proto";
 import { signDowngrade } from "@platen/proto/bundle";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Board } from "./board.ts";
 import { packBundle } from "./bundle.ts";
+import { disk, diskError } from "./disk.ts";
+import type { Check } from "./supervised.ts";
 import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder, testKey } from "./testing/bundles.ts";
 import { Updater, type UpdaterOptions } from "./updater.ts";
 
@@ -42,8 +45,8 @@ async function boardAndBundle(folder: string, key = releaseKey) {
   await board.prepare(keySetBytes);
   await board.install((await bundleOf(folder, "1.0.0")).file, { board: "linux-test", channel: undefined });
   await board.adopt();
-  const { bytes, offered } = await bundleOf(folder, "1.1.0", key);
-  return { board, bytes, offer: { bundles: [offered], attempt: 1 } };
+  const { file, bytes, offered } = await bundleOf(folder, "1.1.0", key);
+  return { board, file, bytes, offer: { bundles: [offered], attempt: 1 } };
 }
 
 interface Told {
@@ -62,10 +65,37 @@ interface Backend {
   readonly offer: () => Offer | undefined;
   /** What comes over the line in answer to a request. */
   readonly line: (startByte: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+  /** Called with each check, before it is answered; what it throws the printer gets for an answer. */
+  readonly hear?: (phase: UpdatePhase) => void;
+}
+
+/** A printer of which only that is there which updates look at. */
+function printerOf() {
+  return {
+    printerId: "shed",
+    heldJobs: 0,
+    endsAreTold: true,
+    isPaused: false,
+    status() {
+      return create(PrinterStatusSchema, { heldJobs: this.heldJobs });
+    },
+    pause() {
+      this.isPaused = true;
+      return {
+        [Symbol.dispose]: () => {
+          this.isPaused = false;
+        },
+      };
+    },
+  };
 }
 
 /** An updater with a backend that asks for a check all the time, and a clock that stands still. */
-function updaterOf(board: Board, { offer, line }: Backend) {
+function updaterOf(
+  board: Board,
+  { offer, line, hear = () => {} }: Backend,
+  changes: Partial<UpdaterOptions> = {},
+) {
   const off = new AbortController();
   const told: Told[] = [];
   const watchers = new Set<() => void>();
@@ -75,11 +105,12 @@ function updaterOf(board: Board, { offer, line }: Backend) {
     board,
     version: "1.0.0",
     health: undefined,
-    printer: { printerId: "shed", status: () => create(PrinterStatusSchema) },
+    printer: printerOf(),
     client: {
       checkForUpdate: async ({ status }): Promise<CheckForUpdateResponse> => {
         checks++;
         const { phase, message = "" } = status!;
+        hear(phase!);
         if (told.at(-1)?.phase !== phase) told.push({ phase: phase!, message });
         for (const look of watchers) look();
         const now = offer();
@@ -100,6 +131,7 @@ function updaterOf(board: Board, { offer, line }: Backend) {
     channel: "stable",
     onStep: () => {},
     nowMs: () => nowMs,
+    ...changes,
   };
   const until = (isSo: () => boolean): Promise<void> =>
     new Promise((resolve) => {
@@ -252,4 +284,85 @@ test("an app that lies in the other slot is fetched and checked like any other: 
   await updater.until(() => refusals(updater.told) === 2);
   expect(updater.told.at(-1)!.message).toMatch(/nobody allowed a step back$/);
   expect((await board.next()).slot.manifest.version).toBe("1.0.0");
+});
+
+describe("before the change to a version that is ready", () => {
+  const site = async (folder: string) => {
+    const { board, bytes, offer } = await boardAndBundle(folder);
+    const line = async function* (): AsyncGenerator<Uint8Array> {
+      yield bytes;
+    };
+    const asked = Promise.withResolvers<void>();
+    const printer = {
+      ...printerOf(),
+      isTold: true,
+      get endsAreTold(): boolean {
+        if (this.heldJobs === 0) asked.resolve();
+        return this.isTold;
+      },
+    };
+    return { board, printer, asked: asked.promise, backend: { offer: () => offer, line } };
+  };
+
+  test("the printer ends what it prints, is heard to have, and takes no more", async () => {
+    await using folder = await tempFolder();
+    const { board, printer, asked, backend } = await site(folder.path);
+    Object.assign(printer, { heldJobs: 1, isTold: false });
+    await using updater = updaterOf(board, backend, { printer });
+    await updater.until(() => updater.told.at(-1)?.phase === UpdatePhase.WAITING);
+    expect(printer.isPaused).toBe(false);
+    printer.heldJobs = 0;
+    await asked;
+    expect(printer.isPaused).toBe(false);
+    printer.isTold = true;
+    await updater.running;
+    expect(printer.isPaused).toBe(true);
+  });
+
+  test("an end that nobody asks for keeps it for ten minutes at most", async () => {
+    await using folder = await tempFolder();
+    const { board, printer, asked, backend } = await site(folder.path);
+    printer.isTold = false;
+    await using updater = updaterOf(board, backend, { printer });
+    await asked;
+    updater.passMinutes(10.1);
+    await updater.running;
+  });
+
+  test("the backend must answer; otherwise the printer goes on printing, and it is tried again", async () => {
+    await using folder = await tempFolder();
+    const { board, printer, backend } = await site(folder.path);
+    let misses = 0;
+    const hear = (phase: UpdatePhase): void => {
+      if (phase === UpdatePhase.TRYING) {
+        expect(printer.isPaused).toBe(true);
+        if (++misses < 3) throw new PlatenError("deadline-exceeded", "no answer");
+      } else expect(printer.isPaused).toBe(false);
+    };
+    await using updater = updaterOf(board, { ...backend, hear }, { printer });
+    await updater.running;
+    expect(misses).toBe(3);
+    expect((await board.next()).trial).toBe(true);
+  });
+});
+
+test("a version on trial takes no prints before it is kept, and looks for the next after that, though a full disk remembers nothing", async () => {
+  await using folder = await tempFolder();
+  const { board, file } = await boardAndBundle(folder.path);
+  const { payload } = await board.install(file, { board: "linux-test", channel: undefined });
+  await board.askTrial(payload.sha256);
+  await board.next();
+  const printer = printerOf();
+  const health = { missing: ["engine"] as Check[], passed: () => {} };
+  const backend: Backend = { offer: () => undefined, line: async function* () {} };
+  await using updater = updaterOf(board, backend, { printer, health, version: "1.1.0" });
+  await updater.looksAgain();
+  health.missing = [];
+  expect(printer.isPaused).toBe(true);
+
+  const noSpace = () => Promise.reject(diskError(Object.assign(new Error("full"), { code: "ENOSPC" })));
+  await new Board(board.root, { ...disk, writeFile: noSpace }).judge("good", "");
+  await updater.until(() => updater.told.at(-1)!.phase === UpdatePhase.UP_TO_DATE);
+  expect(printer.isPaused).toBe(false);
+  await updater.looksAgain();
 });

@@ -30,8 +30,8 @@ export interface UpdaterOptions {
   /** Of the version that runs. */
   readonly version: string;
   /** Present while that is on trial. */
-  readonly health: Health | undefined;
-  readonly printer: Pick<Printer, "printerId" | "status">;
+  readonly health: Pick<Health, "missing" | "passed"> | undefined;
+  readonly printer: Pick<Printer, "printerId" | "status" | "endsAreTold" | "pause">;
   readonly client: Pick<ServiceClient<typeof PrinterUpdateService>, "checkForUpdate">;
   readonly printerKey: () => string;
   readonly fetch: Pick<HttpFetch, "getFrom">;
@@ -79,6 +79,8 @@ const callTimeoutMs = 15_000;
 const retryMs = 10_000;
 /** Between looks at whether the printer is idle, milliseconds. */
 const idleCheckMs = 500;
+/** So long after its last print a printer need not wait any more for somebody to ask how it ended, milliseconds. */
+const untoldMaxMs = 600_000;
 /** Between looks at whether the launcher has kept this version, milliseconds. */
 const keptCheckMs = 100;
 /** Between reports of how much has come, milliseconds. */
@@ -103,9 +105,12 @@ export class Updater {
   readonly #options: UpdaterOptions;
   #progress: Progress = { phase: UpdatePhase.UP_TO_DATE };
   #setback: Setback | undefined;
+  /** While a version is on trial: a print that it began could be cut when it fails. */
+  #pause: Disposable | undefined;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
+    this.#pause = options.health && options.printer.pause();
   }
 
   /** Resolves when the printer should be started anew for a trial; rejects when `signal` aborts. */
@@ -120,14 +125,15 @@ export class Updater {
         health?.passed("backend");
         waitMs = intervalMs || retryMs;
         if (keySet.length > 0) await board.rotateKeys(keySet);
-        if (health?.missing.length === 0 && this.#progress.phase === UpdatePhase.TRYING) {
+        if (this.#pause && health?.missing.length === 0) {
           await this.#kept(signal);
+          this.#pause[Symbol.dispose]();
+          this.#pause = undefined;
           this.#progress = { phase: UpdatePhase.UP_TO_DATE };
           await this.#check(signal);
         }
-        const isSettled = this.#progress.phase !== UpdatePhase.TRYING;
-        if (offer && isSettled && (await this.#take(offer, signal))) return;
-        if (!isSettled) waitMs = Math.min(waitMs, retryMs);
+        if (this.#pause) waitMs = Math.min(waitMs, retryMs);
+        else if (offer && (await this.#take(offer, signal))) return;
       } catch (error) {
         signal.throwIfAborted();
         this.#options.onStep(`no update for now: ${toPlatenError(error).message}`);
@@ -139,7 +145,8 @@ export class Updater {
 
   /** Waits until the launcher has made this version the current one: before that its slot counts as the free one. */
   async #kept(signal: AbortSignal): Promise<void> {
-    while ((await this.#options.board.state()).trying) await sleep(keptCheckMs, signal);
+    const { board, version } = this.#options;
+    while ((await board.current())?.manifest.version !== version) await sleep(keptCheckMs, signal);
   }
 
   async #atStart(): Promise<Progress> {
@@ -162,17 +169,21 @@ export class Updater {
     );
   }
 
-  /** Goes on to another step, and says so. Resolves to what the backend says to it; that it cannot hear it just now stops nothing. */
+  /** Goes on to another step, and says so. Resolves to what the backend says to it; that it cannot hear it just now stops nothing but a trial. */
   async #step(
     progress: Progress,
     signal: AbortSignal,
     text?: string,
   ): Promise<CheckForUpdateResponse | undefined> {
+    const before = this.#progress;
     this.#progress = progress;
     if (text) this.#options.onStep(text);
-    return this.#check(signal).catch(() => {
+    return this.#check(signal).catch((error: unknown) => {
       signal.throwIfAborted();
-      return undefined;
+      if (progress.phase !== UpdatePhase.TRYING) return undefined;
+      // The version would have to reach it to be kept.
+      this.#progress = before;
+      throw error;
     });
   }
 
@@ -204,9 +215,7 @@ export class Updater {
     try {
       await this.#install(attempt, app);
       await attempt.say(UpdatePhase.WAITING, `version ${targetVersion} is ready`);
-      await this.#idle(attempt.signal);
-      await attempt.say(UpdatePhase.TRYING, `changing to version ${targetVersion}`);
-      await this.#options.board.askTrial(app.payloadSha256Hex, offer.attempt);
+      await this.#leave(attempt, app);
       return true;
     } catch (error) {
       signal.throwIfAborted();
@@ -215,7 +224,7 @@ export class Updater {
         await this.#step({ phase: UpdatePhase.UP_TO_DATE }, signal, text);
         return false;
       }
-      if (hasCode(error, "unavailable")) throw error;
+      if (hasCode(error, "unavailable", "deadline-exceeded")) throw error;
       this.#setback = this.#setbackOf(error, key, targetVersion, (setback?.times ?? 0) + 1);
       const { progress } = this.#setback;
       await this.#step(progress, signal, `version ${targetVersion} is refused: ${progress.message}`);
@@ -309,12 +318,31 @@ export class Updater {
     }
   }
 
-  /** Waits until nothing is printed or waits to be, and the engine is there: a trial without it would prove nothing. */
-  async #idle(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const { heldJobs, stateReasons } = this.#options.printer.status();
-      if (heldJobs === 0 && !stateReasons.includes(PrinterStateReason.ENGINE_OFFLINE)) return;
+  /** Asks for the trial of what is ready, when the printer is idle. It takes no more prints from then on, unless this throws. */
+  async #leave({ offer, signal, say }: Attempt, { version, payloadSha256Hex }: OfferedBundle): Promise<void> {
+    const { board, printer, nowMs } = this.#options;
+    for (let printedMs = nowMs(); !this.#isIdle(nowMs() - printedMs); ) {
+      if (printer.status().heldJobs > 0) printedMs = nowMs();
       await sleep(idleCheckMs, signal);
     }
+    const pause = printer.pause();
+    try {
+      await say(UpdatePhase.TRYING, `changing to version ${version}`);
+      await board.askTrial(payloadSha256Hex, offer.attempt);
+    } catch (error) {
+      pause[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Whether nothing is printed or waits to be, all that was printed is told, and the engine is there: a trial without it would
+   * prove nothing. The last print was seen `sinceMs` ago.
+   */
+  #isIdle(sinceMs: number): boolean {
+    const { printer } = this.#options;
+    const { heldJobs, stateReasons } = printer.status();
+    const isTold = printer.endsAreTold || sinceMs > untoldMaxMs;
+    return heldJobs === 0 && isTold && !stateReasons.includes(PrinterStateReason.ENGINE_OFFLINE);
   }
 }

@@ -1,77 +1,24 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import {
-  BandContent,
-  BandEncoding,
-  type ConversionSettings,
-  ConversionSettingsSchema,
-  JobTicketSchema,
-  PlatenError,
-  PrintColorMode,
-  PrintScaling,
-} from "@platen/proto";
-import sharp from "sharp";
+import { readFile } from "node:fs/promises";
+import { BandContent, BandEncoding, PlatenError, PrintColorMode, PrintScaling } from "@platen/proto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type PdfPage, pdf } from "../../../e2e/support/pdf.ts";
-import type { Converter, MediaType } from "../ports/converter.ts";
 import { createConverter } from "./converter.ts";
-import { type Picture, pictureOf, readBands } from "./test-support.ts";
-import { ownColors } from "./worker/own-colors.ts";
+import {
+  cornersOf,
+  hex,
+  never,
+  settings,
+  TestConverter,
+  type TicketInit,
+  upright,
+} from "./test-converter.ts";
+import { type Picture, readBands } from "./test-support.ts";
 
-const never = new AbortController().signal;
-
-let folder: string;
-let tempDir: string;
-let converter: Converter;
+let made: TestConverter;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "platen-converter-"));
-  tempDir = await mkdtemp(join(folder, "temp-"));
-  converter = createConverter({ workers: 2, tempDir });
+  made = await TestConverter.open();
 });
-afterAll(async () => {
-  await converter[Symbol.asyncDispose]();
-  expect(await readdir(tempDir)).toEqual([]);
-  await rm(folder, { recursive: true });
-});
-
-let files = 0;
-const fileOf = async (bytes: Uint8Array): Promise<string> => {
-  const path = join(folder, `document-${files++}`);
-  await writeFile(path, bytes);
-  return path;
-};
-
-type TicketInit = MessageInitShape<typeof JobTicketSchema>;
-
-/** Media of that size in points at 72 dpi: a point is a pixel. */
-const settings = (widthPt: number, heightPt: number, ticket: TicketInit = {}): ConversionSettings =>
-  create(ConversionSettingsSchema, {
-    mediaWidthUm: Math.round((widthPt / 72) * 25_400),
-    mediaHeightUm: Math.round((heightPt / 72) * 25_400),
-    ticket: create(JobTicketSchema, { printerResolutionDpi: 72, numberUp: 1, ...ticket }),
-  });
-
-interface Options {
-  readonly mediaType?: MediaType;
-  readonly by?: Converter;
-}
-
-/** All pages of a document, in order. */
-async function convert(
-  document: Uint8Array,
-  to: ConversionSettings,
-  { mediaType = "application/pdf", by = converter }: Options = {},
-): Promise<Picture[]> {
-  await using open = await by.open(await fileOf(document), mediaType, to, never);
-  const pictures: Picture[] = [];
-  const numbers = open.impressions.map((impression) => impression.pageNumber);
-  for await (const page of open.convert(numbers, never)) {
-    pictures[page.pageNumber - 1] = await pictureOf(page, open.impressions[page.pageNumber - 1]!);
-  }
-  return pictures;
-}
+afterAll(() => made[Symbol.asyncDispose]());
 
 const page = (widthPt: number, heightPt: number, content: string, entries = ""): PdfPage => ({
   widthPt,
@@ -91,17 +38,6 @@ const corners = (widthPt: number, heightPt: number): string => {
   ].join(" ");
 };
 
-/** A pixel as rrggbb. */
-const hex = (picture: Picture | undefined, x: number, y: number): string =>
-  picture?.at(x, y).toString(16).padStart(6, "0") ?? "none";
-
-const cornersOf = (picture: Picture | undefined): string[] => {
-  const [right, bottom] = [(picture?.widthPx ?? 0) - 4, (picture?.heightPx ?? 0) - 4];
-  return [hex(picture, 4, 4), hex(picture, right, 4), hex(picture, 4, bottom), hex(picture, right, bottom)];
-};
-
-const upright = ["ff0000", "00ff00", "0000ff", "000000"];
-
 describe("bands", () => {
   /** 160 × 400: blank, black at 64 to 96, blank, grey at 160 to 240, blank, red at 320 to 336, blank. */
   const document = pdf([
@@ -109,8 +45,8 @@ describe("bands", () => {
   ]);
 
   const bandsOf = async (ticket: TicketInit) => {
-    await using open = await converter.open(
-      await fileOf(document),
+    await using open = await made.converter.open(
+      await made.fileOf(document),
       "application/pdf",
       settings(160, 400, ticket),
       never,
@@ -139,7 +75,7 @@ describe("bands", () => {
   });
 
   it("hold exactly what is drawn, where there are only edges", async () => {
-    const [picture] = await convert(document, settings(160, 400));
+    const [picture] = await made.convert(document, settings(160, 400));
     const at = (x: number, y: number) => hex(picture, x, y);
     expect([at(16, 64), at(47, 95), at(48, 64), at(16, 96)]).toEqual([
       "000000",
@@ -154,7 +90,7 @@ describe("bands", () => {
   it("of a monochrome job are grey: red is as dark as its luminance", async () => {
     const { converted } = await bandsOf({ printColorMode: PrintColorMode.MONOCHROME });
     expect(converted).toMatchObject({ blankBands: 4, greyBands: 3, colorBands: 0 });
-    const [picture] = await convert(
+    const [picture] = await made.convert(
       document,
       settings(160, 400, { printColorMode: PrintColorMode.MONOCHROME }),
     );
@@ -162,8 +98,8 @@ describe("bands", () => {
   });
 
   it("of an empty page are one, blank", async () => {
-    await using open = await converter.open(
-      await fileOf(pdf([page(100, 100, "")])),
+    await using open = await made.converter.open(
+      await made.fileOf(pdf([page(100, 100, "")])),
       "application/pdf",
       settings(100, 100),
       never,
@@ -177,40 +113,40 @@ describe("bands", () => {
 describe("pages of a PDF", () => {
   it("are as large as the media at the resolution asked for", async () => {
     const document = pdf([page(72, 144, corners(72, 144))]);
-    const [picture] = await convert(document, settings(72, 144, { printerResolutionDpi: 300 }));
+    const [picture] = await made.convert(document, settings(72, 144, { printerResolutionDpi: 300 }));
     expect([picture?.widthPx, picture?.heightPx]).toEqual([300, 600]);
     expect(cornersOf(picture)).toEqual(upright);
   });
 
   it("are turned as /Rotate says, and cropped as /CropBox says", async () => {
     const rotated = pdf([page(48, 96, corners(48, 96), "/Rotate 90")]);
-    const [turned] = await convert(rotated, settings(96, 48));
+    const [turned] = await made.convert(rotated, settings(96, 48));
     // Clockwise: what was bottom left is top left.
     expect(cornersOf(turned)).toEqual(["0000ff", "ff0000", "000000", "00ff00"]);
     const cropped = pdf([
       page(96, 96, `${corners(96, 96)} 1 0 0 rg 40 48 8 8 re f`, "/CropBox [40 16 80 56]"),
     ]);
-    const [crop] = await convert(cropped, settings(40, 40));
+    const [crop] = await made.convert(cropped, settings(40, 40));
     expect(cornersOf(crop)).toEqual(["ff0000", "ffffff", "ffffff", "ffffff"]);
   });
 
   it("that are landscape lie on portrait media turned counter-clockwise", async () => {
-    const [picture] = await convert(pdf([page(96, 48, corners(96, 48))]), settings(48, 96));
+    const [picture] = await made.convert(pdf([page(96, 48, corners(96, 48))]), settings(48, 96));
     expect(cornersOf(picture)).toEqual(["00ff00", "000000", "ff0000", "0000ff"]);
   });
 
   it("are scaled as print-scaling says", async () => {
     const document = pdf([page(40, 40, corners(40, 40))]);
-    const [fit] = await convert(document, settings(80, 80, { printScaling: PrintScaling.FIT }));
+    const [fit] = await made.convert(document, settings(80, 80, { printScaling: PrintScaling.FIT }));
     expect(cornersOf(fit)).toEqual(upright);
-    const [none] = await convert(document, settings(80, 80, { printScaling: PrintScaling.NONE }));
+    const [none] = await made.convert(document, settings(80, 80, { printScaling: PrintScaling.NONE }));
     expect(cornersOf(none)).toEqual(["ffffff", "ffffff", "ffffff", "ffffff"]);
     expect([hex(none, 24, 24), hex(none, 55, 55)]).toEqual(["ff0000", "000000"]);
   });
 
   it("are put two on a side, each in its half, upright", async () => {
     const pages = ["1 0 0", "0 0 1", "0 1 0"].map((rgb) => page(96, 48, `${rgb} rg 0 0 96 24 re f`));
-    const [first, second] = await convert(pdf(pages), settings(48, 96, { numberUp: 2 }));
+    const [first, second] = await made.convert(pdf(pages), settings(48, 96, { numberUp: 2 }));
     // Each is 48 × 24 now, in the middle of its half, and coloured in its lower half.
     const column = (picture: Picture | undefined) => [18, 30, 66, 78].map((y) => hex(picture, 24, y));
     expect(column(first)).toEqual(["ffffff", "ff0000", "ffffff", "0000ff"]);
@@ -219,13 +155,13 @@ describe("pages of a PDF", () => {
 
   it("are those of page-ranges, and none beyond the end", async () => {
     const document = pdf(["1 0 0", "0 1 0", "0 0 1"].map((rgb) => page(48, 48, `${rgb} rg 0 0 48 48 re f`)));
-    const pictures = await convert(
+    const pictures = await made.convert(
       document,
       settings(48, 48, { pageRanges: [{ firstPage: 2, lastPage: 9 }] }),
     );
     expect(pictures.map((picture) => hex(picture, 24, 24))).toEqual(["00ff00", "0000ff"]);
     const none = settings(48, 48, { pageRanges: [{ firstPage: 4, lastPage: 9 }] });
-    await expect(convert(document, none)).rejects.toMatchObject({
+    await expect(made.convert(document, none)).rejects.toMatchObject({
       code: "ticket-invalid",
       message: "page-ranges 4-9 selects nothing: the document has 3 pages",
     });
@@ -244,7 +180,7 @@ describe("pages of a PDF", () => {
         ),
       ]);
     for (const font of ["Helvetica", "NoSuchFont"]) {
-      const [picture] = await convert(text(font), settings(200, 48));
+      const [picture] = await made.convert(text(font), settings(200, 48));
       const dark = picture?.rgb.filter((byte) => byte < 128).length ?? 0;
       expect(dark, font).toBeGreaterThan(300);
     }
@@ -254,7 +190,7 @@ describe("pages of a PDF", () => {
     const fields = ["0 0 0 1", "0 0 0 0.5", "0 0 0 0", "0.6 0.4 0.4 1"];
     const paint = (op: string): string =>
       fields.map((cmyk, i) => `${cmyk} ${op} ${i * 16} 0 16 16 re f`).join(" ");
-    const [device] = await convert(pdf([page(64, 16, paint("k"))]), settings(64, 16));
+    const [device] = await made.convert(pdf([page(64, 16, paint("k"))]), settings(64, 16));
     const grey = hex(device, 24, 8);
     expect(grey).toMatch(/^(..)\1\1$/);
     expect([8, 24, 40, 56].map((x) => hex(device, x, 8))).toEqual(["000000", grey, "ffffff", "000000"]);
@@ -273,7 +209,7 @@ describe("pages of a PDF", () => {
         .replace("xref\n", `${icc[1]}\n${icc[2]}\nxref\n`),
       "latin1",
     );
-    const [press] = await convert(document, settings(64, 16));
+    const [press] = await made.convert(document, settings(64, 16));
     expect(hex(press, 40, 8)).toBe("ffffff");
     expect(hex(press, 8, 8)).not.toBe("000000");
   });
@@ -281,10 +217,13 @@ describe("pages of a PDF", () => {
   it("come out the same in strips as in one piece", async () => {
     const content = `${corners(160, 400)} 0.2 0.4 0.8 RG 5 w 10 10 m 150 390 l S BT /F1 90 Tf 10 150 Td (Aq) Tj ET`;
     const document = pdf([page(160, 400, content), page(400, 160, corners(400, 160))]);
-    await using strips = createConverter({ workers: 1, tempDir, maxCanvasPixels: 160 * 48 });
+    await using strips = createConverter({ workers: 1, tempDir: made.tempDir, maxCanvasPixels: 160 * 48 });
     for (const numberUp of [1, 2]) {
       const to = settings(160, 400, { numberUp, printColorMode: PrintColorMode.COLOR });
-      const [whole, cut] = [await convert(document, to), await convert(document, to, { by: strips })];
+      const [whole, cut] = [
+        await made.convert(document, to),
+        await made.convert(document, to, { by: strips }),
+      ];
       expect(cut.map(({ rgb }) => rgb.length)).toEqual(whole.map(({ rgb }) => rgb.length));
       for (const [i, { rgb }] of whole.entries()) {
         const steps = rgb.map((byte, at) => Math.abs(byte - cut[i]!.rgb[at]!)).filter((step) => step !== 0);
@@ -296,145 +235,10 @@ describe("pages of a PDF", () => {
   });
 });
 
-describe("images", () => {
-  /** 40 × 80 pixels: red, green, blue and black quarters, row by row. */
-  const quarters = (width = 40, height = 80) => {
-    const rgb = Buffer.alloc(width * height * 3);
-    const colors = [0xff0000, 0x00ff00, 0x0000ff, 0x000000];
-    for (let i = 0; i < width * height; i++) {
-      const quarter = (Math.floor(i / width) < height / 2 ? 0 : 2) + (i % width < width / 2 ? 0 : 1);
-      rgb.writeUIntBE(colors[quarter]!, i * 3, 3);
-    }
-    return sharp(rgb, { raw: { width, height, channels: 3 } });
-  };
-  /** Nearest of the eight corners of the colour cube: JPEG is not exact. */
-  const rough = (colors: readonly string[]): string[] =>
-    colors.map((color) => color.replaceAll(/../g, (hex) => (Number.parseInt(hex, 16) < 128 ? "00" : "ff")));
-  const jpeg: Options = { mediaType: "image/jpeg" };
-  const png: Options = { mediaType: "image/png" };
-
-  it("print at their own resolution, one page", async () => {
-    const image = await quarters(80, 160).withMetadata({ density: 144 }).png().toBuffer();
-    const pictures = await convert(image, settings(80, 80), png);
-    expect(pictures).toHaveLength(1);
-    const [picture] = pictures;
-    // 80 pixels at 144 dpi are 40 points, centred.
-    const row = [18, 22, 57, 62].map((x) => hex(picture, x, 20));
-    expect(rough(row)).toEqual(["ffffff", "ff0000", "00ff00", "ffffff"]);
-  });
-
-  it("are upright as EXIF says", async () => {
-    const image = await quarters()
-      .withMetadata({ orientation: 6, density: 72 })
-      .jpeg({ quality: 95 })
-      .toBuffer();
-    const [picture] = await convert(image, settings(80, 40), jpeg);
-    expect(rough(cornersOf(picture))).toEqual(["0000ff", "ff0000", "000000", "00ff00"]);
-  });
-
-  it("lie over white where they are transparent", async () => {
-    const half = { create: { width: 32, height: 32, channels: 4, background: "#ff000080" } } as const;
-    const [picture] = await convert(
-      await sharp(half).withMetadata({ density: 72 }).png().toBuffer(),
-      settings(32, 32),
-      png,
-    );
-    expect(hex(picture, 16, 16)).toBe("ff7f7f");
-  });
-
-  it("keep a colour space of their own, and say which; sRGB is none, and shades of grey are reckoned in sRGB", async () => {
-    const image = async (profile: string) =>
-      quarters().withMetadata({ density: 72, icc: profile }).png().toBuffer();
-    const opened = async (bytes: Uint8Array, ticket: TicketInit = {}) => {
-      await using open = await converter.open(
-        await fileOf(bytes),
-        "image/png",
-        settings(40, 80, ticket),
-        never,
-      );
-      return open.sourceProfile;
-    };
-    // The same red, in the numbers of Display P3.
-    const wide = await image("p3");
-    expect(hex((await convert(wide, settings(40, 80), png))[0], 4, 4)).toBe("ea3322");
-    expect(Buffer.from((await opened(wide))!)).toEqual((await sharp(wide).metadata()).icc);
-
-    expect(await opened(await image("srgb"))).toBeUndefined();
-    const monochrome: TicketInit = { printColorMode: PrintColorMode.MONOCHROME };
-    expect(await opened(wide, monochrome)).toBeUndefined();
-    const [grey] = await convert(wide, settings(40, 80, monochrome), png);
-    const [plain] = await convert(await image("srgb"), settings(40, 80, monochrome), png);
-    expect(Math.abs(grey!.at(4, 4) - plain!.at(4, 4)) & 0xff).toBeLessThan(3);
-  });
-
-  it("are turned into sRGB where their profile is none for RGB", async () => {
-    const wide = await quarters().withMetadata({ density: 72, icc: "p3" }).png().toBuffer();
-    const { icc } = await sharp(wide).metadata();
-    for (const change of [
-      (bytes: Buffer) => bytes.write("GRAY", 16),
-      (bytes: Buffer) => bytes.write("prtr", 12),
-    ]) {
-      const bytes = Buffer.from(icc!);
-      change(bytes);
-      expect(ownColors({ ...(await sharp(wide).metadata()), icc: bytes })).toBeUndefined();
-    }
-    expect(ownColors({ ...(await sharp(wide).metadata()), icc: icc!.subarray(0, 300) })).toBeUndefined();
-  });
-
-  it("may be grey, of 16 bits, or in CMYK", async () => {
-    const grey = await quarters().greyscale().toColourspace("b-w").jpeg({ quality: 95 }).toBuffer();
-    const deep = await quarters().toColourspace("rgb16").png().toBuffer();
-    const cmyk = await quarters().toColourspace("cmyk").jpeg({ quality: 95 }).toBuffer();
-    expect((await sharp(grey).metadata()).channels).toBe(1);
-    expect((await sharp(deep).metadata()).depth).toBe("ushort");
-    expect((await sharp(cmyk).metadata()).space).toBe("cmyk");
-    const [greyPicture] = await convert(grey, settings(40, 80), jpeg);
-    expect(cornersOf(greyPicture).every((color) => /^(..)\1\1$/.test(color))).toBe(true);
-    const [deepPicture] = await convert(deep, settings(40, 80), png);
-    expect(rough(cornersOf(deepPicture))).toEqual(upright);
-    const [cmykPicture] = await convert(cmyk, settings(40, 80), jpeg);
-    // Inks are duller than light: what is left of a colour is which channel is the greatest.
-    const dominant = (color: string): string => {
-      const channels = [0, 2, 4].map((at) => Number.parseInt(color.slice(at, at + 2), 16));
-      return Math.max(...channels) < 64
-        ? "none"
-        : (["red", "green", "blue"][channels.indexOf(Math.max(...channels))] ?? "");
-    };
-    expect(cornersOf(cmykPicture).map(dominant)).toEqual(["red", "green", "blue", "none"]);
-  });
-
-  it("are reduced when they have more pixels than paper has dots", async () => {
-    const image = await quarters(400, 800).withMetadata({ density: 720 }).png().toBuffer();
-    const [picture] = await convert(image, settings(40, 80), png);
-    expect(rough(cornersOf(picture))).toEqual(upright);
-  });
-
-  it("that break off are refused as damaged", async () => {
-    const noise = {
-      create: {
-        width: 256,
-        height: 256,
-        channels: 3,
-        background: "#888",
-        noise: { type: "gaussian", mean: 128, sigma: 30 },
-      },
-    } as const;
-    for (const [bytes, options] of [
-      [await sharp(noise).jpeg().toBuffer(), jpeg],
-      [await sharp(noise).png().toBuffer(), png],
-    ] as const) {
-      const half = bytes.subarray(0, bytes.length / 2);
-      await expect(convert(half, settings(72, 72), options)).rejects.toMatchObject({
-        code: "document-damaged",
-      });
-    }
-  });
-});
-
 describe("documents that cannot be converted", () => {
   const to = settings(72, 72);
   const refusal = async (document: Uint8Array): Promise<string> =>
-    convert(document, to).then(
+    made.convert(document, to).then(
       () => "converted",
       (error: unknown) => (error instanceof PlatenError ? error.code : String(error)),
     );
@@ -454,14 +258,18 @@ describe("documents that cannot be converted", () => {
   });
 
   it("are larger than this system renders", async () => {
-    await using small = createConverter({ workers: 1, tempDir, maxImpressionPixels: 72 * 72 - 1 });
-    const open = small.open(await fileOf(pdf([page(72, 72, "")])), "application/pdf", to, never);
+    await using small = createConverter({
+      workers: 1,
+      tempDir: made.tempDir,
+      maxImpressionPixels: 72 * 72 - 1,
+    });
+    const open = small.open(await made.fileOf(pdf([page(72, 72, "")])), "application/pdf", to, never);
     await expect(open).rejects.toMatchObject({ code: "document-too-large" });
   });
 
   it("print when only a part of a page cannot be read", async () => {
     const broken = page(72, 72, `${corners(72, 72)} /NoSuchImage Do (unclosed Tj 12 bogus`);
-    const [picture] = await convert(pdf([broken]), to);
+    const [picture] = await made.convert(pdf([broken]), to);
     expect(cornersOf(picture)).toEqual(upright);
   });
 });
@@ -474,8 +282,8 @@ it("uses PNG and JPEG, as the pages want", async () => {
     "/Resources << /Shading << /S << /ShadingType 2 /ColorSpace /DeviceRGB /Coords [0 0 1 1] " +
       "/Function << /FunctionType 2 /Domain [0 1] /C0 [1 0 0] /C1 [0 0 1] /N 1 >> >> >> >>",
   );
-  await using open = await converter.open(
-    await fileOf(pdf([shading])),
+  await using open = await made.converter.open(
+    await made.fileOf(pdf([shading])),
     "application/pdf",
     settings(128, 256),
     never,

@@ -2,11 +2,9 @@
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
 import { Calls } from "./calls.ts";
 import { PlatenError } from "./error.ts";
 import { type AnyHandler, bind, type ServiceHandlers, type Shared } from "./handler.ts";
-import { addHealth, healthDescriptor, healthServiceName } from "./health.ts";
 import { maxMessageBytes, type Service, serviceDefinition } from "./service.ts";
 
 /** One service with its handlers, ready for `serve`. */
@@ -29,7 +27,7 @@ function fileDescriptors(services: readonly DescService[]): Buffer[] {
     file.dependencies.forEach(add);
   };
   for (const service of services) add(service.file);
-  return [...files.values(), Buffer.from(healthDescriptor)];
+  return [...files.values()];
 }
 
 export interface ServeOptions {
@@ -58,6 +56,11 @@ export async function serve(
   services: readonly BoundService[],
   options: ServeOptions,
 ): Promise<RunningServer> {
+  // Only servers load these: both bring another protobuf library, which takes some megabytes and a tenth of a second.
+  const [{ ReflectionService }, { addHealth, healthDescriptor, healthServiceName }] = await Promise.all([
+    import("@grpc/reflection"),
+    import("./health.ts"),
+  ]);
   const server = new Server({
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
@@ -82,7 +85,8 @@ export async function serve(
   }
   const descs = services.map(({ service }) => service);
   // Of a package definition, @grpc/reflection 1.0.4 reads fileDescriptorProtos only.
-  const reflection = { all: { fileDescriptorProtos: fileDescriptors(descs) } };
+  const files = [...fileDescriptors(descs), Buffer.from(healthDescriptor)];
+  const reflection = { all: { fileDescriptorProtos: files } };
   const names = [...descs.map((desc) => desc.typeName), healthServiceName];
   new ReflectionService(reflection as never, { services: names }).addToServer(server);
   const health = addHealth(server, descs);

@@ -2,57 +2,13 @@
 import { randomBytes } from "node:crypto";
 import { hasCode } from "@platen/proto";
 import { describe, expect, test, vi } from "vitest";
-import type { Bucket, Change, Entry, KeyValueStore } from "./key-value.ts";
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (entry: Entry | undefined): string | undefined => entry && new TextDecoder().decode(entry.value);
-const newName = (): string => `bucket-${randomBytes(6).toString("hex")}`;
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const item of items) list.push(item);
-  return list;
-}
-
-/** A change as a word: `a=1`, `-a`, `current`. */
-const word = (change: Change): string =>
-  change.kind === "put"
-    ? `${change.entry.key}=${text(change.entry)}`
-    : change.kind === "delete"
-      ? `-${change.key}`
-      : "current";
-
-/** Reads a watch word by word. */
-export function reading(changes: AsyncIterable<Change>) {
-  const iterator = changes[Symbol.asyncIterator]();
-  const next = async (): Promise<string | undefined> => {
-    const result = await iterator.next();
-    return result.done ? undefined : word(result.value);
-  };
-  return {
-    next,
-    /** All words up to this one, it included. */
-    async until(last: string): Promise<string[]> {
-      const words: string[] = [];
-      for (let one = await next(); one !== undefined; one = await next()) {
-        words.push(one);
-        if (one === last) return words;
-      }
-      throw new Error(`the watch ended before ${last}, after ${words.join(" ")}`);
-    },
-  };
-}
+import { bucketsOf, bytes, newName, reading, text } from "../testing/buckets.ts";
+import { watchContract } from "./key-value-watch.contract.ts";
+import type { Bucket, KeyValueStore } from "./key-value.ts";
 
 /** `open` opens the same data each time, over a connection of its own. */
 export function keyValueContract(open: () => Promise<KeyValueStore>): void {
-  const withBucket = async (
-    work: (bucket: Bucket, name: string, store: KeyValueStore) => Promise<void>,
-    ttlMs?: number,
-  ): Promise<void> => {
-    await using store = await open();
-    const name = newName();
-    await work(await store.bucket(name, ttlMs === undefined ? {} : { ttlMs }), name, store);
-  };
+  const withBucket = bucketsOf(open);
 
   describe("single keys", () => {
     test("what was put is got, with a revision that grows with every write to the bucket", () =>
@@ -109,7 +65,7 @@ export function keyValueContract(open: () => Promise<KeyValueStore>): void {
         await expect(bucket.update("missing", bytes("x"), first)).rejects.toMatchObject({ code: "conflict" });
         await bucket.delete("a");
         await expect(bucket.update("a", bytes("late"), second)).rejects.toMatchObject({ code: "conflict" });
-        expect(await all(bucket.entries())).toEqual([]);
+        expect(await Array.fromAsync(bucket.entries())).toEqual([]);
       }));
 
     test("counting by compare and swap over two connections loses no step", async () => {
@@ -203,9 +159,9 @@ export function keyValueContract(open: () => Promise<KeyValueStore>): void {
           await expect(bucket.update(key, bytes("x"), 1)).rejects.toMatchObject(refused);
           await expect(bucket.put(key, bytes("x"))).rejects.toMatchObject(refused);
           await expect(bucket.delete(key)).rejects.toMatchObject(refused);
-          await expect(all(bucket.entries(key))).rejects.toMatchObject(refused);
-          await expect(all(bucket.keys(key))).rejects.toMatchObject(refused);
-          await expect(all(bucket.watch(key, abort.signal))).rejects.toMatchObject(refused);
+          await expect(Array.fromAsync(bucket.entries(key))).rejects.toMatchObject(refused);
+          await expect(Array.fromAsync(bucket.keys(key))).rejects.toMatchObject(refused);
+          await expect(Array.fromAsync(bucket.watch(key, abort.signal))).rejects.toMatchObject(refused);
         }
       }));
 
@@ -249,19 +205,19 @@ export function keyValueContract(open: () => Promise<KeyValueStore>): void {
         for (const key of keys) await bucket.put(key, bytes(key));
         await bucket.delete("z");
         const expected = keys.filter((key) => key !== "z").sort();
-        expect((await all(bucket.entries())).map((entry) => entry.key)).toEqual(expected);
-        expect((await all(bucket.entries())).map(text)).toEqual(expected);
-        expect(await all(bucket.keys())).toEqual(expected);
+        expect((await Array.fromAsync(bucket.entries())).map((entry) => entry.key)).toEqual(expected);
+        expect((await Array.fromAsync(bucket.entries())).map(text)).toEqual(expected);
+        expect(await Array.fromAsync(bucket.keys())).toEqual(expected);
       }));
 
     test("a prefix selects whole segments only", () =>
       withBucket(async (bucket) => {
         for (const key of keys) await bucket.put(key, bytes(key));
-        expect(await all(bucket.keys("job"))).toEqual(["job", "job.10", "job.10.a", "job.2"]);
-        expect(await all(bucket.keys("job.10"))).toEqual(["job.10", "job.10.a"]);
-        expect(await all(bucket.keys("job.1"))).toEqual([]);
-        expect(await all(bucket.keys("jo"))).toEqual([]);
-        expect((await all(bucket.entries("job.10"))).map(text)).toEqual(["job.10", "job.10.a"]);
+        expect(await Array.fromAsync(bucket.keys("job"))).toEqual(["job", "job.10", "job.10.a", "job.2"]);
+        expect(await Array.fromAsync(bucket.keys("job.10"))).toEqual(["job.10", "job.10.a"]);
+        expect(await Array.fromAsync(bucket.keys("job.1"))).toEqual([]);
+        expect(await Array.fromAsync(bucket.keys("jo"))).toEqual([]);
+        expect((await Array.fromAsync(bucket.entries("job.10"))).map(text)).toEqual(["job.10", "job.10.a"]);
       }));
 
     test("many entries are listed in full, and the reader may write meanwhile or stop", () =>
@@ -282,153 +238,7 @@ export function keyValueContract(open: () => Promise<KeyValueStore>): void {
       }));
   });
 
-  describe("watching", () => {
-    test("shows what exists, `current` once, then changes and deletions as they come", () =>
-      withBucket(async (bucket) => {
-        await bucket.put("a", bytes("1"));
-        await bucket.put("b", bytes("1"));
-        await bucket.put("gone", bytes("1"));
-        await bucket.delete("gone");
-        const abort = new AbortController();
-        const watch = reading(bucket.watch(undefined, abort.signal));
-        expect((await watch.until("current")).sort()).toEqual(["a=1", "b=1", "current"]);
-        const revision = await bucket.put("a", bytes("2"));
-        expect(await watch.next()).toBe("a=2");
-        await bucket.delete("b");
-        expect(await watch.next()).toBe("-b");
-        await bucket.create("b", bytes("3"));
-        expect(await watch.next()).toBe("b=3");
-        await bucket.update("a", bytes("4"), revision);
-        expect(await watch.next()).toBe("a=4");
-        abort.abort();
-        expect(await watch.next()).toBeUndefined();
-      }));
-
-    test("of an empty bucket it shows `current` at once", () =>
-      withBucket(async (bucket) => {
-        const abort = new AbortController();
-        const watch = reading(bucket.watch("a", abort.signal));
-        expect(await watch.next()).toBe("current");
-        await bucket.put("a.b", bytes("1"));
-        expect(await watch.next()).toBe("a.b=1");
-        abort.abort();
-      }));
-
-    test("of a prefix it shows whole segments only", () =>
-      withBucket(async (bucket) => {
-        const abort = new AbortController();
-        for (const key of ["job", "job.1", "jobs", "job-1"]) await bucket.put(key, bytes("1"));
-        const watch = reading(bucket.watch("job", abort.signal));
-        expect((await watch.until("current")).sort()).toEqual(["current", "job.1=1", "job=1"]);
-        for (const key of ["jobs", "job-1", "job", "other", "job.2.x"]) await bucket.put(key, bytes("2"));
-        expect(await watch.until("job.2.x=2")).toEqual(["job=2", "job.2.x=2"]);
-        await bucket.delete("jobs");
-        await bucket.delete("job");
-        expect(await watch.next()).toBe("-job");
-        abort.abort();
-      }));
-
-    test("sees what other connections write, and misses nothing of what it is not slow for", async () => {
-      await using one = await open();
-      await using two = await open();
-      const name = newName();
-      const [watched, written] = [await one.bucket(name), await two.bucket(name)];
-      const abort = new AbortController();
-      const watch = reading(watched.watch(undefined, abort.signal));
-      expect(await watch.next()).toBe("current");
-      for (let n = 0; n < 50; n++) {
-        await written.put(`k${n % 5}`, bytes(String(n)));
-        expect(await watch.next()).toBe(`k${n % 5}=${n}`);
-      }
-      await written.delete("k0");
-      expect(await watch.next()).toBe("-k0");
-      abort.abort();
-    });
-
-    test("under a storm of writes it ends with the last of each key, in order", () =>
-      withBucket(async (bucket) => {
-        const abort = new AbortController();
-        const changes = bucket.watch(undefined, abort.signal)[Symbol.asyncIterator]();
-        const storm = async (key: string) => {
-          for (let n = 0; n < 60; n++) await bucket.put(key, bytes(String(n)));
-        };
-        const writing = Promise.all(["a", "b", "c"].map(storm)).then(() => bucket.put("end", bytes("!")));
-        const last = new Map<string, string>();
-        let revision = 0;
-        let current = false;
-        for (;;) {
-          const { value: change } = (await changes.next()) as { value: Change };
-          if (change.kind === "current") current = true;
-          if (change.kind !== "put") continue;
-          if (current) expect(change.entry.revision).toBeGreaterThan(revision);
-          revision = change.entry.revision;
-          last.set(change.entry.key, text(change.entry)!);
-          if (change.entry.key === "end") break;
-        }
-        expect(Object.fromEntries(last)).toEqual({ a: "59", b: "59", c: "59", end: "!" });
-        await writing;
-        abort.abort();
-      }));
-
-    test("a key that is written all the while is missing from no listing, and from no watch before `current`", async () => {
-      await using reader = await open();
-      await using writer = await open();
-      const name = newName();
-      const [read, written] = await Promise.all([reader.bucket(name), writer.bucket(name)]);
-      const keys = ["job.1", "job.2", "job.3"];
-      for (const key of keys) await written.put(key, bytes("0"));
-      const stop = new AbortController();
-      const writing = (async () => {
-        for (let n = 1; !stop.signal.aborted; n++)
-          await Promise.all(keys.map((key) => written.put(key, bytes(String(n)))));
-      })();
-      try {
-        for (let round = 0; round < 40; round++) {
-          expect((await all(read.entries("job"))).map(({ key }) => key)).toEqual(keys);
-          const abort = new AbortController();
-          const seen = await reading(read.watch("job", abort.signal)).until("current");
-          abort.abort();
-          for (const key of keys) expect(seen.some((one) => one.startsWith(`${key}=`))).toBe(true);
-        }
-      } finally {
-        stop.abort();
-        await writing;
-      }
-    });
-
-    test("a slow reader gets the newest state", () =>
-      withBucket(async (bucket) => {
-        const abort = new AbortController();
-        const watch = reading(bucket.watch(undefined, abort.signal));
-        expect(await watch.next()).toBe("current");
-        for (let n = 0; n < 20; n++) await bucket.put("a", bytes(String(n)));
-        await bucket.put("b", bytes("end"));
-        expect((await watch.until("b=end")).slice(-2)).toEqual(["a=19", "b=end"]);
-        abort.abort();
-      }));
-
-    test("ends when its signal aborts, before it began, while it waits, and while it is read", () =>
-      withBucket(async (bucket) => {
-        await bucket.put("a", bytes("1"));
-        await bucket.put("b", bytes("1"));
-        expect(await all(bucket.watch(undefined, AbortSignal.abort()))).toEqual([]);
-
-        const waiting = new AbortController();
-        const watch = reading(bucket.watch(undefined, waiting.signal));
-        await watch.until("current");
-        const next = watch.next();
-        waiting.abort();
-        expect(await next).toBeUndefined();
-
-        const reader = new AbortController();
-        const seen: Change[] = [];
-        for await (const change of bucket.watch(undefined, reader.signal)) {
-          seen.push(change);
-          reader.abort();
-        }
-        expect(seen).toHaveLength(1);
-      }));
-  });
+  watchContract(open);
 
   describe("expiry", () => {
     test("a key expires after its last write, and can then be created again", () =>
@@ -444,7 +254,9 @@ export function keyValueContract(open: () => Promise<KeyValueStore>): void {
           },
           { timeout: 20_000, interval: 50 },
         );
-        await vi.waitFor(async () => expect(await all(bucket.keys())).toEqual(["kept"]), { timeout: 20_000 });
+        await vi.waitFor(async () => expect(await Array.fromAsync(bucket.keys())).toEqual(["kept"]), {
+          timeout: 20_000,
+        });
         await expect(bucket.update("stale", bytes("2"), first)).rejects.toMatchObject({ code: "conflict" });
         await bucket.create("left", bytes("2"));
         expect(text(await bucket.get("left"))).toBe("2");

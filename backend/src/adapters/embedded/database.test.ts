@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { reading } from "../../ports/key-value.contract.ts";
+import { reading } from "../../testing/buckets.ts";
 import { Database } from "./database.ts";
 import { openSqliteKeyValueStore } from "./sqlite-key-value.ts";
 

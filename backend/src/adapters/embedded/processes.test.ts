@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hasCode } from "@platen/proto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { reading } from "../../ports/key-value.contract.ts";
+import { reading } from "../../testing/buckets.ts";
 import { taking } from "../../ports/work-queue.contract.ts";
 import { startEmbeddedProcess } from "../../testing/embedded-process.ts";
 import { openSqliteKeyValueStore } from "./sqlite-key-value.ts";

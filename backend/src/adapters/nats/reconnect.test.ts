@@ -1,6 +1,6 @@
 /** What watches and takers make of a network that goes and of servers that are restarted. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { reading } from "../../ports/key-value.contract.ts";
+import { reading } from "../../testing/buckets.ts";
 import { taking } from "../../ports/work-queue.contract.ts";
 import { type NatsServer, startNatsServer } from "../../testing/nats-server.ts";
 import { startTcpProxy, type TcpProxy } from "../../testing/tcp-proxy.ts";

@@ -145,6 +145,20 @@ describe.each(storageKinds)("updates on %s storage", (kind) => {
     expect((await updates.keySet())?.number).toBe(2);
   });
 
+  test("a printer is handed the key sets that it missed one after the other", async () => {
+    const roots = [root, key(), key(), key()];
+    const sets = [3, 4, 10].map((number, i) =>
+      signKeySet({ number, root: [roots[i + 1]!], release: [thief] }, [roots[i]!, roots[i + 1]!]),
+    );
+    for (const set of sets) await updates.setKeySet(set);
+    expect((await updates.keySet())?.number).toBe(10);
+    const after = async (number: number) => {
+      const bytes = await updates.keySetAfter(number);
+      return bytes && sets.findIndex((set) => Buffer.compare(set, bytes) === 0);
+    };
+    expect([await after(2), await after(3), await after(4), await after(10)]).toEqual([0, 1, 2, undefined]);
+  });
+
   test("a damaged bundle is refused, and leaves nothing", async () => {
     const bytes = bytesOf("1.7.0", {}, thief);
     bytes[bytes.length - 1]! ^= 1;

@@ -1,6 +1,6 @@
 /**
  * The bundles that operators add and roll out, and what a printer is offered of them. A bundle's bytes lie in the blob store
- * `updates` under the SHA-256 of the file; what it is, the rollouts and the key set lie in the bucket of the same name. Nothing
+ * `updates` under the SHA-256 of the file; what it is, the rollouts and the key sets lie in the bucket of the same name. Nothing
  * that is said here makes a printer run anything: it checks the signatures itself.
  */
 import { createHash, randomUUID } from "node:crypto";
@@ -38,15 +38,20 @@ const rolloutSchema = z.object({
 });
 export type RolloutRecord = Readonly<z.infer<typeof rolloutSchema>>;
 
-const keySetSchema = z.object({ bytes: z.string() });
+/** A key set as signed, base64. */
+const attemptSchema = z.object({ last: z.number() });
+
+const keySetSchema = z.object({ number: z.number(), bytes: z.string() });
 
 export interface RolloutChange {
   readonly version: string;
   readonly channel: string;
   /** May be empty when only one board has the version. */
   readonly board: string;
-  readonly percent: number;
-  readonly state: "running" | "paused" | "stopped";
+  /** Undefined: as it is. */
+  readonly percent: number | undefined;
+  /** Undefined: as it is; a rollout that begins runs. */
+  readonly state: "running" | "paused" | "stopped" | undefined;
   readonly retry: boolean;
   readonly downgradePermit: Uint8Array;
 }
@@ -62,11 +67,12 @@ export interface Offer {
 const bundleMaxBytes = 256 * 1024 * 1024;
 /** No upload lasts so long, milliseconds. */
 const leftoverMs = 24 * 60 * 60 * 1000;
-const keySetKey = "key-set";
+const keySetKey = (number: number): string => `key-set.${number}`;
 /** Channels and boards have dots and more in their names, keys do not. */
 const rolloutKey = (channel: string, board: string): string =>
   `rollout.${createHash("sha256").update(`${channel}\0${board}`).digest("hex")}`;
 const bundleKey = (sha256: string): string => `bundle.${sha256}`;
+const attemptKey = (sha256: string): string => `attempt.${sha256}`;
 
 const unknown = (what: string): PlatenError => new PlatenError("update-unknown", what);
 const refused = (what: string): PlatenError => new PlatenError("update-refused", what);
@@ -74,6 +80,8 @@ const refused = (what: string): PlatenError => new PlatenError("update-refused",
 export class Updates {
   readonly #bundles: Records<BundleRecord>;
   readonly #rollouts: Records<RolloutRecord>;
+  /** The last attempt at a bundle that was asked for; stays when the rollout, or the bundle, goes. */
+  readonly #attempts: Records<z.infer<typeof attemptSchema>>;
   readonly #keySets: Records<z.infer<typeof keySetSchema>>;
   readonly #blobs: BlobStore;
 
@@ -82,6 +90,7 @@ export class Updates {
   private constructor(bucket: Bucket, blobs: BlobStore, now: () => number) {
     this.#bundles = new Records(bucket, bundleSchema);
     this.#rollouts = new Records(bucket, rolloutSchema);
+    this.#attempts = new Records(bucket, attemptSchema);
     this.#keySets = new Records(bucket, keySetSchema);
     this.#blobs = blobs;
     this.#now = now;
@@ -168,31 +177,88 @@ export class Updates {
     return rollouts.sort((a, b) => place(a).localeCompare(place(b), "en"));
   }
 
-  /** Begins, changes or ends a rollout. Throws `update-unknown`, `update-refused`. */
+  /** Begins, changes or ends a rollout. Resolves to what it is, or was when it ended. Throws `update-unknown`, `update-refused`. */
   async setRollout(change: RolloutChange): Promise<RolloutRecord> {
-    const { version, channel, percent, state, retry, downgradePermit } = change;
-    const { sha256, manifest } = await this.#app(version, change.board);
+    const { version, channel, state, retry, downgradePermit } = change;
+    const bundle = await this.#app(version, change.board);
+    const { sha256, manifest } = bundle;
     const { board } = manifest;
     if (!manifest.channels.includes(channel)) {
       throw refused(`${version} may be offered on ${manifest.channels.join(", ")}, and not on ${channel}`);
     }
     const key = rolloutKey(channel, board);
-    const before = (await this.#rollouts.get(key))?.value;
-    const isSame = before?.sha256 === sha256;
-    const permit = Buffer.from(downgradePermit).toString("base64");
+    const present = (await this.#rollouts.get(key))?.value;
+    const before = present?.sha256 === sha256 ? present : undefined;
+    if (state === "stopped") {
+      if (!before) throw unknown(`version ${version} is not rolled out on ${channel}`);
+      await this.#rollouts.delete(key);
+      return before;
+    }
+    const percent = change.percent ?? before?.percent;
+    if (percent === undefined) {
+      throw refused(`version ${version} is not rolled out on ${channel} yet: say to how many percent`);
+    }
+    const paused = state === undefined ? (before?.paused ?? false) : state === "paused";
+    if (!paused) await this.#requireTrusted(bundle);
     const record: RolloutRecord = {
       channel,
       board,
       sha256,
       version,
       percent,
-      paused: state === "paused",
-      attempt: (isSame ? before.attempt : 1) + (retry ? 1 : 0),
-      downgradePermit: permit || (isSame ? before.downgradePermit : ""),
+      paused,
+      attempt: await this.#attemptOf(sha256, before, retry),
+      downgradePermit: Buffer.from(downgradePermit).toString("base64") || (before?.downgradePermit ?? ""),
     };
-    if (state === "stopped") await this.#rollouts.delete(key);
-    else await this.#rollouts.put(key, record);
+    await this.#rollouts.put(key, record);
     return record;
+  }
+
+  /**
+   * The attempt that a rollout is at; with `retry` the next one. No number comes twice, whatever was rolled out in between: a
+   * board remembers at which one the version failed.
+   */
+  async #attemptOf(sha256: string, before: RolloutRecord | undefined, retry: boolean): Promise<number> {
+    const last = Math.max(
+      (await this.#attempts.get(attemptKey(sha256)))?.value.last ?? 1,
+      before?.attempt ?? 1,
+    );
+    if (!retry) return before?.attempt ?? last;
+    await this.#attempts.put(attemptKey(sha256), { last: last + 1 });
+    return last + 1;
+  }
+
+  /** A bundle that was added before the key set in force may be one that no board takes any more. Throws `update-refused`. */
+  async #requireTrusted(app: BundleRecord): Promise<void> {
+    const keys = await this.#openKeySet();
+    if (!keys) return;
+    const runtime = await this.#runtimeOf(app.manifest);
+    for (const { sha256, manifest } of runtime ? [runtime, app] : [app]) {
+      const start = await this.#startOf(sha256);
+      try {
+        decodeHead(start, keys);
+      } catch (cause) {
+        throw new PlatenError(
+          "update-refused",
+          `${manifest.name} ${manifest.version} is signed with a key that key set ${keys.number} does not trust, so no printer would take it: remove the bundle, sign it with a release key of that set, and add it again`,
+          { cause },
+        );
+      }
+    }
+  }
+
+  /** What of a bundle may be its head. */
+  async #startOf(sha256: string): Promise<Uint8Array> {
+    const start: Uint8Array[] = [];
+    let sizeBytes = 0;
+    const blob = await this.#blobs.get(sha256);
+    if (!blob) throw unknown(`the bytes of bundle ${sha256} are gone: add it again`);
+    for await (const chunk of blob.bytes()) {
+      start.push(chunk);
+      sizeBytes += chunk.length;
+      if (sizeBytes >= headMaxBytes) break;
+    }
+    return Buffer.concat(start);
   }
 
   async #app(version: string, board: string): Promise<BundleRecord> {
@@ -256,16 +322,28 @@ export class Updates {
   /** Puts another key set in force, if the one before vouches for it. Throws `update-invalid`. */
   async setKeySet(bytes: Uint8Array): Promise<KeySet> {
     const next = openKeySet(bytes, await this.#openKeySet());
-    await this.#keySets.put(keySetKey, { bytes: Buffer.from(bytes).toString("base64") });
+    const { number } = next;
+    await this.#keySets.put(keySetKey(number), { number, bytes: Buffer.from(bytes).toString("base64") });
     return next;
+  }
+
+  /** All that were ever in force: each vouches for the next one. */
+  async #allKeySets(): Promise<{ bytes: Uint8Array; number: number }[]> {
+    const sets: { bytes: Uint8Array; number: number }[] = [];
+    for await (const { value } of this.#keySets.all("key-set")) {
+      sets.push({ number: value.number, bytes: Buffer.from(value.bytes, "base64") });
+    }
+    return sets.sort((a, b) => a.number - b.number);
   }
 
   /** The key set in force as signed, and its number; undefined when none was set. */
   async keySet(): Promise<{ bytes: Uint8Array; number: number } | undefined> {
-    const stored = (await this.#keySets.get(keySetKey))?.value;
-    if (!stored) return undefined;
-    const bytes = Buffer.from(stored.bytes, "base64");
-    return { bytes, number: openKeySet(bytes).number };
+    return (await this.#allKeySets()).at(-1);
+  }
+
+  /** The key set that a printer with that number takes next, as signed: those between it and the last one may vouch for each other only in turn. */
+  async keySetAfter(number: number): Promise<Uint8Array | undefined> {
+    return (await this.#allKeySets()).find((set) => set.number > number)?.bytes;
   }
 
   async #openKeySet(): Promise<KeySet | undefined> {

@@ -151,7 +151,7 @@ export function softwareText({ capabilities, update }: RegisteredPrinter): strin
   if (!update) return capabilities?.firmwareVersion ?? "";
   const { version, phase, targetVersion, percent, message } = update;
   const step = updateTexts[phase];
-  if (!step) return version;
+  if (!step) return message ? `${version} (${message})` : version;
   const progress = phase === UpdatePhase.DOWNLOADING ? ` ${percent} %` : "";
   return `${version} (${targetVersion} ${step}${progress}${message ? `: ${message}` : ""})`;
 }

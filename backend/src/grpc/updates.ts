@@ -44,11 +44,10 @@ export const printerUpdateService = ({
       const names = [status.version, status.targetVersion, status.board, status.channel];
       if (names.some((name) => name.length > nameMax)) throw invalid("a name in status is too long");
       await printers.updated(printerId, { ...status, message: status.message.slice(0, messageMax) });
-      const keySet = await updates.keySet();
       const offer = await updates.offer(printerId, status);
       return {
         intervalMs,
-        keySet: keySet && keySet.number > status.keySet ? keySet.bytes : new Uint8Array(),
+        keySet: (await updates.keySetAfter(status.keySet)) ?? new Uint8Array(),
         ...(offer && {
           offer: {
             attempt: offer.attempt,
@@ -103,7 +102,7 @@ const rolloutMessage = ({ paused, downgradePermit, sha256, ...rollout }: Rollout
 });
 
 const stateNames: ReadonlyMap<RolloutState, RolloutChange["state"]> = new Map([
-  [RolloutState.UNSPECIFIED, "running"],
+  [RolloutState.UNSPECIFIED, undefined],
   [RolloutState.RUNNING, "running"],
   [RolloutState.PAUSED, "paused"],
   [RolloutState.STOPPED, "stopped"],
@@ -144,9 +143,10 @@ export function updateService(updates: Updates, operatorKey: string | undefined)
     setRollout: async (request, context) => {
       admit(context);
       const { version, channel, board, percent, state: given, retry, downgradePermit } = request;
+      if (!stateNames.has(given)) throw invalid(`there is no rollout state ${given}`);
       const state = stateNames.get(given);
-      if (!state) throw invalid(`there is no rollout state ${given}`);
-      if (!(percent >= 0 && percent <= 100)) throw invalid("percent must be 0 to 100");
+      if (percent !== undefined && !(percent >= 0 && percent <= 100))
+        throw invalid("percent must be 0 to 100");
       if (!version || !channel) throw invalid("version and channel are missing");
       const change = { version, channel, board, percent, state, retry, downgradePermit };
       const rollout = rolloutMessage(await updates.setRollout(change));

@@ -10,13 +10,21 @@ import {
   PrinterUpdateService,
   UpdatePhase,
 } from "@platen/proto";
-import { signDowngrade } from "@platen/proto/bundle";
+import { signDowngrade, signKeySet } from "@platen/proto/bundle";
 import { describe, expect, test } from "vitest";
 import { Board } from "./board.ts";
 import { packBundle } from "./bundle.ts";
 import { disk, diskError } from "./disk.ts";
 import type { Check } from "./supervised.ts";
-import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder, testKey } from "./testing/bundles.ts";
+import {
+  appManifest,
+  keySetBytes,
+  makeTree,
+  releaseKey,
+  rootKey,
+  tempFolder,
+  testKey,
+} from "./testing/bundles.ts";
 import { Updater, type UpdaterOptions } from "./updater.ts";
 
 /** A bundle that is larger than a few writes, and how a backend offers it. */
@@ -67,6 +75,8 @@ interface Backend {
   readonly line: (startByte: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
   /** Called with each check, before it is answered; what it throws the printer gets for an answer. */
   readonly hear?: (phase: UpdatePhase) => void;
+  /** The key set that follows one of that number. */
+  readonly keySetAfter?: (number: number) => Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** A printer of which only that is there which updates look at. */
@@ -93,7 +103,7 @@ function printerOf() {
 /** An updater with a backend that asks for a check all the time, and a clock that stands still. */
 function updaterOf(
   board: Board,
-  { offer, line, hear = () => {} }: Backend,
+  { offer, line, hear = () => {}, keySetAfter = () => undefined }: Backend,
   changes: Partial<UpdaterOptions> = {},
 ) {
   const off = new AbortController();
@@ -113,10 +123,11 @@ function updaterOf(
         hear(phase!);
         if (told.at(-1)?.phase !== phase) told.push({ phase: phase!, message });
         for (const look of watchers) look();
-        const now = offer();
+        const [now, keySet] = [offer(), keySetAfter(status!.keySet!)];
         return create(PrinterUpdateService.method.checkForUpdate.output, {
           intervalMs: 1,
           ...(now && { offer: now }),
+          ...(keySet && { keySet }),
         });
       },
     },
@@ -284,6 +295,38 @@ test("an app that lies in the other slot is fetched and checked like any other: 
   await updater.until(() => refusals(updater.told) === 2);
   expect(updater.told.at(-1)!.message).toMatch(/nobody allowed a step back$/);
   expect((await board.next()).slot.manifest.version).toBe("1.0.0");
+});
+
+describe("key sets that the board missed", () => {
+  const [root2, release3] = [testKey("root-2"), testKey("release-3")];
+  const second = signKeySet({ number: 2, root: [root2], release: [releaseKey] }, [rootKey, root2]);
+  const third = signKeySet({ number: 3, root: [root2], release: [release3] }, [root2]);
+  const site = async (folder: string, key = releaseKey) => {
+    const { board, bytes, offer } = await boardAndBundle(folder, key);
+    const line = async function* (): AsyncGenerator<Uint8Array> {
+      yield bytes;
+    };
+    return { board, backend: { offer: () => offer, line } };
+  };
+
+  test("are taken in turn before any offer, which the last one may vouch for", async () => {
+    await using folder = await tempFolder();
+    const { board, backend } = await site(folder.path, release3);
+    const keySetAfter = (number: number) => [second, third].map((set) => new Uint8Array(set))[number - 1];
+    await using updater = updaterOf(board, { ...backend, keySetAfter });
+    await updater.running;
+    expect((await board.keys()).number).toBe(3);
+    expect(refusals(updater.told)).toBe(0);
+  });
+
+  test("and that the backend has no more are complained of; updates go on with the keys there are", async () => {
+    await using folder = await tempFolder();
+    const { board, backend } = await site(folder.path);
+    await using updater = updaterOf(board, { ...backend, keySetAfter: () => new Uint8Array(third) });
+    await updater.running;
+    expect(updater.told[1]!.message).toMatch(/^key set not taken: no root key that is trusted/);
+    expect((await board.next()).slot.manifest.version).toBe("1.1.0");
+  });
 });
 
 describe("before the change to a version that is ready", () => {

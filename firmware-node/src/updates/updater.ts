@@ -105,6 +105,8 @@ export class Updater {
   readonly #options: UpdaterOptions;
   #progress: Progress = { phase: UpdatePhase.UP_TO_DATE };
   #setback: Setback | undefined;
+  /** Why the key set that the backend hands on is not taken; else empty. */
+  #keyTrouble = "";
   /** While a version is on trial: a print that it began could be cut when it fails. */
   #pause: Disposable | undefined;
 
@@ -124,7 +126,7 @@ export class Updater {
         // A version that cannot ask for the next one is not to be kept.
         health?.passed("backend");
         waitMs = intervalMs || retryMs;
-        if (keySet.length > 0) await board.rotateKeys(keySet);
+        if (keySet.length > 0 && (await this.#trust(keySet))) continue;
         if (this.#pause && health?.missing.length === 0) {
           await this.#kept(signal);
           this.#pause[Symbol.dispose]();
@@ -140,6 +142,28 @@ export class Updater {
       }
       // Not all printers at once.
       await sleep(waitMs * (0.75 + Math.random() / 2), signal);
+    }
+  }
+
+  /**
+   * Takes a key set, if the present one vouches for it. Resolves to whether it did: there may be another then, and what was
+   * refused may be trusted now. Otherwise updates go on with the keys that there are.
+   */
+  async #trust(bytes: Uint8Array): Promise<boolean> {
+    const { board, onStep } = this.#options;
+    try {
+      const { number } = await board.keys();
+      const next = await board.rotateKeys(bytes);
+      this.#keyTrouble = "";
+      if (next.number === number) return false;
+      onStep(`key set ${next.number} is trusted from now on`);
+      this.#setback = undefined;
+      return true;
+    } catch (error) {
+      const trouble = `key set not taken: ${toPlatenError(error).message}`;
+      if (trouble !== this.#keyTrouble) onStep(trouble);
+      this.#keyTrouble = trouble;
+      return false;
     }
   }
 
@@ -161,7 +185,15 @@ export class Updater {
     const { board, version, printer, client, printerKey, boardName, channel } = this.#options;
     const { number: keySet } = await board.keys();
     const { starts } = await board.state();
-    const status = { ...this.#progress, version, board: boardName, channel, keySet, starts: BigInt(starts) };
+    const status = {
+      message: this.#keyTrouble,
+      ...this.#progress,
+      version,
+      board: boardName,
+      channel,
+      keySet,
+      starts: BigInt(starts),
+    };
     const headers = { authorization: `Bearer ${printerKey()}` };
     return client.checkForUpdate(
       { printerId: printer.printerId, status },

@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- pipeline [stages]`: what printing a page takes of the controller, and what of it each stage. The real `platen-printer` prints from a result
+ * `npm run bench -- pipeline [stages|line]`: what printing a page takes of the controller, what of it each stage, and how that
+ * compares with a line that takes its time. The real `platen-printer` prints from a result
  * store beside it, bundled as on the board and as it stands in the sources. A4 at 600 dpi, and a roll of ten metres. The photo
  * comes from PLATEN_SHARED (default ../shared)/images.
  */
@@ -36,29 +37,56 @@ async function pages(programs: readonly Program[], photo: BandedPage, text: Band
   }
 }
 
+/** Of a job, enough that its pages follow each other. */
+const pageCount = 4;
+
 /**
- * CPU seconds of each stage in a printer that has printed before: with an engine on a serial line that takes all that comes, and
- * with one that counts dots in the printer itself and has no line. And how long it lasts where the stages overlap, and where all
- * threads share one core.
+ * CPU seconds a page of each stage in a printer that has printed before: with an engine on a serial line that takes no time, and
+ * with one that counts dots in the printer itself and has no line. How long the first page of a job lasts, and one that follows
+ * another, where the stages overlap; and a page where all threads share one core.
  */
 async function stages([, program]: Program, photo: BandedPage, text: BandedPage): Promise<void> {
-  row("\nstages, bundled", [...stageNames, "peak MiB", "overlap s", "1 core s", "÷ slowest"]);
+  row("\nstages, bundled", [...stageNames, "peak MiB", "first s", "next s", "÷ slowest", "1 core s"]);
   for (const [page, sink] of [
     [photo, "sim"],
     [text, "sim"],
     [photo, "serial"],
     [text, "serial"],
   ] as const) {
-    const printing = { pages: [page], sink, warm: true } as const;
+    const printing = { pages: Array.from({ length: pageCount }, () => page), sink, warm: true } as const;
     const taken = await printInProcess(program, printing);
     const oneCore = await printInProcess(program, { ...printing, onCore: 0 });
-    const seconds = stageNames.map((name) => taken.stages[name]);
+    const seconds = stageNames.map((name) => taken.stages[name] / pageCount);
+    const nextS = (taken.wallS - taken.firstS) / (pageCount - 1);
     row(`${page.name}, ${sink}`, [
       ...seconds.map((one) => one.toFixed(2)),
       taken.peakMiB.toFixed(0),
-      taken.wallS.toFixed(2),
-      oneCore.wallS.toFixed(2),
-      (taken.wallS / Math.max(...seconds)).toFixed(2),
+      taken.firstS.toFixed(2),
+      nextS.toFixed(2),
+      (nextS / Math.max(...seconds)).toFixed(2),
+      (oneCore.wallS / pageCount).toFixed(2),
+    ]);
+  }
+}
+
+/** Pages over a line that takes its time, which is then the slowest stage. */
+async function line([, program]: Program, photo: BandedPage, text: BandedPage): Promise<void> {
+  const baudRateBps = 3_000_000;
+  row("\nline of 3 Mbit/s, bundled", ["peak MiB", "first s", "page s", "line s", "÷ line"]);
+  for (const [page, count] of [
+    [photo, 2],
+    [text, pageCount],
+  ] as const) {
+    const pages = Array.from({ length: count }, () => page);
+    const taken = await printInProcess(program, { pages, sink: "serial", baudRateBps });
+    // Ten bits a byte.
+    const lineS = (taken.lineBytes * 10) / baudRateBps / count;
+    row(page.name, [
+      taken.peakMiB.toFixed(0),
+      taken.firstS.toFixed(2),
+      (taken.wallS / count).toFixed(2),
+      lineS.toFixed(2),
+      (taken.wallS / count / lineS).toFixed(2),
     ]);
   }
 }
@@ -69,8 +97,9 @@ export async function run(args: string[]): Promise<void> {
   try {
     const bundled: Program = ["bundled", await bundlePrinter(join(folder, "app"))];
     const [photo, text] = await bandedPages(images);
-    if (args[0] !== "stages") await pages([bundled, ["sources", sourceProgram]], photo, text);
-    await stages(bundled, photo, text);
+    if (args[0] === undefined) await pages([bundled, ["sources", sourceProgram]], photo, text);
+    if (args[0] !== "line") await stages(bundled, photo, text);
+    if (args[0] !== "stages") await line(bundled, photo, text);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

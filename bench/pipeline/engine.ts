@@ -1,6 +1,7 @@
 /**
- * An engine that takes pages as fast as they come and lays no dots: a program, `engine.ts PTY`, so that none of what an engine
- * does is counted as the printer's. It keeps the whole protocol, and all its codecs are on offer.
+ * An engine that takes pages as fast as they come and lays no dots: a program, `engine.ts PTY [BAUD]`, so that none of what an
+ * engine does is counted as the printer's. It keeps the whole protocol, and all its codecs are on offer. The line to it takes
+ * as long as one of that baud rate would, or no time. Says `ready`, and with each page how many bytes have come so far.
  */
 import {
   decodeMessage,
@@ -16,13 +17,24 @@ import {
   type Status,
   stepEngine,
 } from "../../hw/protocol/index.ts";
-import { type Line, ptyLine, realClock, simulatedCapabilities } from "../../hw/src/link/index.ts";
+import {
+  FaultyLine,
+  type Line,
+  type LineOptions,
+  ptyLine,
+  realClock,
+  seededRandom,
+  simulatedCapabilities,
+} from "../../hw/src/link/index.ts";
 
 const capacityBytes = 1024 * 1024;
 
 /** Runs at the end of `line` for ever. */
-function attend(line: Line): void {
+function attend(line: Line, speed: LineOptions): void {
   const reader = new FrameReader();
+  const forth = new FaultyLine(realClock, seededRandom(1), speed, (bytes) => {
+    for (const frame of reader.push(bytes)) take({ kind: "frame", frame });
+  });
   const events: EngineLinkEvent[] = [];
   const options = { ...ownVersions, bootId: 1, capabilities: simulatedCapabilities, capacityBytes };
   let status = idleStatus;
@@ -39,6 +51,7 @@ function attend(line: Line): void {
     if (message?.kind === "job") tell({ jobKey: message.jobKey, sheetsStacked: message.sheetsStacked });
     // One-sided pages only: each is a sheet.
     if (message?.kind === "page-end") {
+      console.log(String(forth.counts.bytes));
       tell({ sheetsStacked: status.sheetsStacked + 1, stackedDigest: message.digest });
     }
     take({ kind: "done", cost: frameCost(payload.length) });
@@ -61,12 +74,11 @@ function attend(line: Line): void {
     if (dueMs === undefined) return;
     cancelTick = realClock.after(dueMs - realClock.nowMs(), () => take({ kind: "tick" }));
   };
-  line.onBytes((bytes) => {
-    for (const frame of reader.push(bytes)) take({ kind: "frame", frame });
-  });
+  line.onBytes((bytes) => forth.send(bytes));
 }
 
-await using line = await ptyLine(process.argv[2]!);
-attend(line);
+const [path, baud] = process.argv.slice(2);
+await using line = await ptyLine(path!);
+attend(line, baud === undefined ? {} : { baudRateBps: Number(baud) });
 console.log("ready");
 await line.closed;

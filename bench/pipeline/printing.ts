@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { create } from "@bufbuild/protobuf";
 import { JobState, PrintInstructionSchema } from "@platen/proto";
 import type { ServedPage } from "../../firmware-node/src/testing/pages.ts";
@@ -16,6 +17,8 @@ export interface Printing {
   readonly pages: readonly ServedPage[];
   /** `serial`: an engine in a process of its own, which takes all that comes (engine.ts). */
   readonly sink: "png" | "sim" | "serial";
+  /** Speed of the line to the engine, bit/s. Default: it takes no time. */
+  readonly baudRateBps?: number;
   /** The one core that all threads of the printer share. Default: as many as there are. */
   readonly onCore?: number;
   /** Measure a second job, when programs are compiled and memory has been taken. Default: the first. */
@@ -52,6 +55,10 @@ export interface Taken {
   readonly peakMiB: number;
   /** From the job's offer to its end. */
   readonly wallS: number;
+  /** From the job's offer until its first sheet is stacked. */
+  readonly firstS: number;
+  /** What went over the line for the job; 0 without one. */
+  readonly lineBytes: number;
   /** Of all threads, for the job. */
   readonly cpuS: number;
   readonly stages: Stages;
@@ -100,14 +107,29 @@ const difference = (after: Stages, before: Stages): Stages => ({
   rest: after.rest - before.rest,
 });
 
-/** The engine at the end of a line. Resolves, when it answers, to what the printer's sink is called. */
-async function serialSink(folder: string, made: AsyncDisposableStack): Promise<string> {
+interface Sink {
+  /** For `--sink`. */
+  readonly address: string;
+  /** That went over the line so far. */
+  lineBytes(): number;
+}
+
+/** The engine at the end of a line. Resolves when it is there. */
+async function serialSink(
+  folder: string,
+  baudRateBps: number | undefined,
+  made: AsyncDisposableStack,
+): Promise<Sink> {
   const path = join(folder, "engine");
   const program = join(import.meta.dirname, "engine.ts");
-  const child = spawn(process.execPath, [program, path], { stdio: ["ignore", "pipe", "inherit"] });
+  const speed = baudRateBps === undefined ? [] : [String(baudRateBps)];
+  const child = spawn(process.execPath, [program, path, ...speed], { stdio: ["ignore", "pipe", "inherit"] });
   made.defer(() => end(child));
-  await once(child.stdout, "data");
-  return `serial:${path}`;
+  const lines = createInterface(child.stdout);
+  await once(lines, "line");
+  let bytes = 0;
+  lines.on("line", (line) => (bytes = Number(line)));
+  return { address: `serial:${path}`, lineBytes: () => bytes };
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -117,7 +139,7 @@ async function end(child: ChildProcess): Promise<void> {
 /** `program` is the `platen-printer` command, a source or a bundle. Throws when the job does not print. */
 export async function printInProcess(
   program: string,
-  { pages, sink, onCore, warm = false }: Printing,
+  { pages, sink: kind, baudRateBps, onCore, warm = false }: Printing,
 ): Promise<Taken> {
   await using made = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "platen-bench-"));
@@ -125,18 +147,18 @@ export async function printInProcess(
   const mediaHeightUm = Math.ceil((Math.max(...pages.map(({ heightPx }) => heightPx)) * 25_400) / 600);
   const results = made.use(await startResultServer({ pages, resolutionDpi: 600, mediaHeightUm }));
   const backend = made.use(new TestBackend());
-  const addresses = {
-    png: () => `png:${join(folder, "sheets")}`,
-    sim: () => "sim:",
-    serial: () => serialSink(folder, made),
+  const sinks = {
+    png: () => ({ address: `png:${join(folder, "sheets")}`, lineBytes: () => 0 }),
+    sim: () => ({ address: "sim:", lineBytes: () => 0 }),
+    serial: () => serialSink(folder, baudRateBps, made),
   };
-  const address = await addresses[sink]();
+  const sink: Sink = await sinks[kind]();
   const args = [
     program,
     "--json",
     "--printer-id=printer-1",
     `--backend=${await backend.listen()}`,
-    `--sink=${address}`,
+    `--sink=${sink.address}`,
     `--state-dir=${folder}`,
   ];
   const env = await boardEnvironment();
@@ -153,7 +175,8 @@ export async function printInProcess(
   gone.catch(() => {});
   await Promise.race([gone, backend.until(() => backend.registrations.length > 0)]);
   const idle = await memoryOf(pid);
-  const print = async (jobId: string): Promise<void> => {
+  /** Resolves to when the first sheet was stacked. */
+  const print = async (jobId: string): Promise<number> => {
     backend.offer(
       create(PrintInstructionSchema, {
         session: { jobId, printerId: "printer-1" },
@@ -161,19 +184,24 @@ export async function printInProcess(
         token: testToken,
       }),
     );
-    const end = backend.reported(jobId, (one) => one.state >= JobState.CANCELED);
-    const { state, message } = await Promise.race([gone, end]);
+    const ended = ({ state }: { state: JobState }) => state >= JobState.CANCELED;
+    await Promise.race([gone, backend.reported(jobId, (one) => one.mediaSheetsCompleted > 0 || ended(one))]);
+    const firstMs = performance.now();
+    const { state, message } = await Promise.race([gone, backend.reported(jobId, ended)]);
     if (state !== JobState.COMPLETED) throw new Error(`the job did not print: ${message}`);
+    return firstMs;
   };
   if (warm) await print("job-0");
-  const [startedMs, before] = [performance.now(), await stagesOf(pid)];
-  await print("job-1");
+  const [startedMs, before, bytesBefore] = [performance.now(), await stagesOf(pid), sink.lineBytes()];
+  const firstMs = await print("job-1");
   const wallS = (performance.now() - startedMs) / 1000;
   const stages = difference(await stagesOf(pid), before);
   return {
     idleMiB: idle.nowMiB,
     peakMiB: (await memoryOf(pid)).mostMiB,
     wallS,
+    firstS: (firstMs - startedMs) / 1000,
+    lineBytes: sink.lineBytes() - bytesBefore,
     cpuS: Object.values(stages).reduce((sum: number, one: number) => sum + one, 0),
     stages,
   };

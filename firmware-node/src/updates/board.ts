@@ -15,7 +15,7 @@
  */
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { hasCode, PlatenError } from "@platen/proto";
+import { PlatenError } from "@platen/proto";
 import {
   type AppManifest,
   type BundleHead,
@@ -37,7 +37,18 @@ import {
   replaceFile,
   replaceLink,
 } from "./disk.ts";
-import { givenUp, judged, readState, type SlotName, type State, type Verdict, writeState } from "./state.ts";
+import { type Moment, present } from "./moment.ts";
+import {
+  badEndsOf,
+  givenUp,
+  judged,
+  readState,
+  type SlotName,
+  type State,
+  type Verdict,
+  withFailure,
+  writeState,
+} from "./state.ts";
 
 export interface Slot {
   readonly name: SlotName;
@@ -49,6 +60,8 @@ export interface Slot {
 export interface Start {
   readonly slot: Slot;
   readonly trial: boolean;
+  /** How often in a row the version has ended badly before, each time soon after its start. */
+  readonly badEnds: number;
 }
 
 export interface InstallOptions {
@@ -250,7 +263,8 @@ export class Board {
     const other = otherThan((await this.current())?.name);
     const installed = await this.#slot(other);
     if (installed?.manifest.payload.sha256 !== payloadSha256) throw refused("it is not installed");
-    await this.#remember({ ...(await this.state()), asked: attempt });
+    const asked = { version: installed.manifest.version, sha256: payloadSha256, attempt };
+    await this.#remember({ ...(await this.state()), asked });
     await replaceLink(this.#disk, this.#path("trial"), `slots/${other}`);
   }
 
@@ -265,54 +279,87 @@ export class Board {
     return writeState(this.#disk, this.#path("state.json"), state);
   }
 
-  /** Remembers it where there is space: a full disk keeps nothing from being started. Resolves to whether there was. */
-  #note(state: State): Promise<boolean> {
-    return this.#remember(state).then(
-      () => true,
-      (error: unknown) => {
-        if (hasCode(error, "disk-full")) return false;
-        throw error;
-      },
-    );
+  /** Resolves to whether the disk took it: one that is full, read-only or broken keeps nothing from being started. */
+  async #isDone(writing: Promise<void>): Promise<boolean> {
+    try {
+      await writing;
+      return true;
+    } catch (error) {
+      if (error instanceof PlatenError) return false;
+      throw error;
+    }
   }
 
   /**
    * What to start now. A trial is taken off the board before it begins: whatever becomes of it, the next start is of `current`
    * again unless `judge` says otherwise. Throws `configuration` when the board has no version that is whole.
    */
-  async next(): Promise<Start> {
-    const state = await this.state();
-    const trial = await this.#linked("trial");
-    if (trial) {
-      const { name: slot, manifest } = trial;
-      const { asked: attempt = 1, ...rest } = state;
-      const trying = { slot, version: manifest.version, sha256: manifest.payload.sha256, attempt };
-      const isNoted = await this.#note({ ...rest, starts: state.starts + 1, trying });
-      await this.#withdrawTrial();
-      // One that nobody would remember could be tried for ever.
-      if (isNoted) return { slot: trial, trial: true };
+  async next(now?: Moment): Promise<Start> {
+    const moment = now ?? (await present());
+    if (await exists(this.#path("trial"))) {
+      const slot = await this.#beginTrial(moment);
+      if (slot) return { slot, trial: true, badEnds: 0 };
     }
     const current = await this.current();
-    if (state.trying && current?.name === state.trying.slot) await this.judge("good", "");
-    else if (state.trying) {
-      await this.judge("interrupted", "the board lost its power or was restarted during the trial");
-    }
-    const slot = current ?? (await this.#slot("a")) ?? (await this.#slot("b"));
-    if (!slot) throw new PlatenError("configuration", `${this.root} holds no version to start`);
     const known = await this.state();
-    await this.#note({ ...known, starts: known.starts + 1 });
-    return { slot, trial: false };
+    const isKept = current !== undefined && current.name === known.trying?.slot;
+    const cut = "the board lost its power or was restarted during the trial";
+    const state = await this.#judged(known, isKept ? "good" : "interrupted", isKept ? "" : cut);
+    const slot = current ?? (await this.#fallBack());
+    const { sha256 } = slot.manifest.payload;
+    const badEnds = badEndsOf(state, sha256, moment);
+    await this.#isDone(
+      this.#remember({ ...state, starts: state.starts + 1, running: { ...moment, sha256, badEnds } }),
+    );
+    return { slot, trial: false, badEnds };
+  }
+
+  /** Resolves to the version to try; undefined when it is not to be: one that nobody would remember could be tried for ever. */
+  async #beginTrial(moment: Moment): Promise<Slot | undefined> {
+    const trial = await this.#linked("trial");
+    const { asked, ...rest } = await this.state();
+    let state: State = rest;
+    if (trial) {
+      const { name: slot, manifest } = trial;
+      const { sha256 } = manifest.payload;
+      const trying = { slot, version: manifest.version, sha256, attempt: asked?.attempt ?? 1 };
+      state = { ...rest, starts: rest.starts + 1, trying, running: { ...moment, sha256, badEnds: 0 } };
+    } else if (asked) {
+      // Whoever asked would ask again and again: it has seen it whole.
+      state = withFailure(rest, asked, `the launcher of this board cannot read version ${asked.version}`);
+    }
+    const isNoted = await this.#isDone(this.#remember(state));
+    const isOff = await this.#isDone(this.#withdrawTrial());
+    return isNoted && isOff ? trial : undefined;
+  }
+
+  /** Where what `current` names is not whole, the other slot is current from now on: no update empties it, or goes behind it. */
+  async #fallBack(): Promise<Slot> {
+    const slot = (await this.#slot("a")) ?? (await this.#slot("b"));
+    if (!slot) throw new PlatenError("configuration", `${this.root} holds no version to start`);
+    await this.#isDone(replaceLink(this.#disk, this.#path("current"), `slots/${slot.name}`));
+    return slot;
+  }
+
+  /** What was started last ends because it was told to, or asked for it: nothing to hold against it. */
+  async endedInOrder(): Promise<void> {
+    const { running, ...rest } = await this.state();
+    if (running) await this.#isDone(this.#remember(rest));
+  }
+
+  async #judged(state: State, outcome: Verdict["outcome"], reason: string): Promise<State> {
+    const before = state.trying && (await this.#slot(otherThan(state.trying.slot)));
+    return judged(state, outcome, reason, before?.manifest.payload.sha256);
   }
 
   /** Ends the trial under way: a good version becomes current, any other is not started again. */
   async judge(outcome: Verdict["outcome"], reason: string): Promise<void> {
     const state = await this.state();
     if (!state.trying) return;
-    const before = await this.#slot(otherThan(state.trying.slot));
     if (outcome === "good") {
       await replaceLink(this.#disk, this.#path("current"), `slots/${state.trying.slot}`);
     }
-    await this.#note(judged(state, outcome, reason, before?.manifest.payload.sha256));
+    await this.#isDone(this.#remember(await this.#judged(state, outcome, reason)));
   }
 
   /**
@@ -328,8 +375,10 @@ export class Board {
     const isWhatRan = before?.manifest.payload.sha256 === settled.before;
     if (!isWhatRan || current.manifest.payload.sha256 !== settled.sha256) return undefined;
     // First: should the power go now, the version before runs, and only the blame is forgotten.
-    await replaceLink(this.#disk, this.#path("current"), `slots/${before.name}`);
-    await this.#note(givenUp(state, current.manifest.version, reason));
+    if (!(await this.#isDone(replaceLink(this.#disk, this.#path("current"), `slots/${before.name}`)))) {
+      return undefined;
+    }
+    await this.#isDone(this.#remember(givenUp(state, current.manifest.version, reason)));
     return before;
   }
 }

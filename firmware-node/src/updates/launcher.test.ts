@@ -145,21 +145,20 @@ test("an app that asks for it is started again: the version that it installed is
 /** Passes its trial, and asks to be started anew; from then on it ends as told. */
 const onTrialOnly = (later: string): string =>
   `${alive} if (process.env.PLATEN_TRIAL) { ${missing()} process.exitCode = 75; } else { ${later} }`;
-const often = "ended with code 9, the 5th time within 10 minutes";
+const often = "ended with code 9, the 5th time in a row";
 
 test("a version that passed its trial and keeps crashing later is given up for the one before", async () => {
   await using folder = await tempFolder();
   const board = await trialOf(folder.path, onTrialOnly("process.exit(9);"));
   const lines = await launchUntil(board, /starting version 1.0.0/);
-  const restarts = Array.from({ length: 4 }, () => [
+  const restarts = Array.from({ length: 5 }, () => [
     "starting version 1.1.0",
-    "version 1.1.0 ended with code 9: starting it again",
+    "version 1.1.0 ended with code 9",
   ]);
   expect(lines).toEqual([
     "trying version 1.1.0",
     "version 1.1.0 is healthy and stays",
     ...restarts.flat(),
-    "starting version 1.1.0",
     `version 1.1.0 ${often}: back to version 1.0.0`,
     "starting version 1.0.0",
   ]);
@@ -197,4 +196,30 @@ test("a version is not given up for what another one would not change, nor for o
   await refused.install(file, here);
   expect(await refused.goBack("it crashes")).toBeUndefined();
   expect((await refused.current())?.manifest.version).toBe("1.1.0");
+});
+
+/** A board on which 1.1.0 has passed its trial. */
+async function keptOn(folder: string, later: string): Promise<Board> {
+  const board = await trialOf(folder, onTrialOnly(later));
+  await launchUntil(board, /stays/);
+  return board;
+}
+
+test("a version whose bad ends take the launcher with them is given up too", async () => {
+  await using folder = await tempFolder();
+  const board = await keptOn(folder.path, stay);
+  // Launchers that systemd's watchdog ends with all that they started.
+  for (let i = 0; i < 5; i++) expect((await board.next()).slot.manifest.version).toBe("1.1.0");
+  const lines = await launchUntil(board, /starting version/);
+  expect(lines).toEqual([
+    "version 1.1.0 ended, and the launcher with it, the 5th time in a row: back to version 1.0.0",
+    "starting version 1.0.0",
+  ]);
+});
+
+test("that the launcher was told to stop is not held against what it runs", async () => {
+  await using folder = await tempFolder();
+  const board = await keptOn(folder.path, stay);
+  for (let i = 0; i < 7; i++)
+    expect(await launchUntil(board, /starting/)).toEqual(["starting version 1.1.0"]);
 });

@@ -35,40 +35,20 @@ type Ending =
   | { readonly kind: "late"; readonly missing: readonly Check[] };
 
 const restartDelayMaxMs = 60_000;
-/** A version that passed its trial and then fails so often within so long is given up for the one before it. */
-const failuresMax = 5;
-const failuresWithinMs = 600_000;
+/** A version that passed its trial and then ends badly so often in a row is given up for the one before it. */
+const badEndsMax = 5;
 
 /** Runs apps until `signal` aborts; then ends the one that runs. Throws `configuration` when there is none to start. */
 export async function launch(options: LauncherOptions, signal: AbortSignal): Promise<void> {
   const { board, log } = options;
   let delayMs = options.restartDelayMs;
-  let failedMs: number[] = [];
+  // Of a start that this launcher did not see the end of.
+  let lastEnd = "ended, and the launcher with it";
   while (!signal.aborted) {
     const start = await board.next();
     const { version } = start.slot.manifest;
-    log(start.trial ? `trying version ${version}` : `starting version ${version}`);
-    if (start.trial) failedMs = [];
-    const began = performance.now();
-    const { ending, healthy } = await runOnce(start, options, signal);
-    if (signal.aborted) return;
-    const text = textOf(ending, options);
-    if (start.trial && !healthy) {
-      const outcome = isUnlucky(ending) ? "interrupted" : "failed";
-      log(`version ${version} ${text}: back to the one before`);
-      await board.judge(outcome, `version ${version} ${text}`);
-      continue;
-    }
-    if (ending.kind === "exit" && ending.code === restartCode) {
-      delayMs = options.restartDelayMs;
-      continue;
-    }
-    const nowMs = performance.now();
-    const isRefused = ending.kind === "exit" && ending.code === refusedCode;
-    if (!isRefused) failedMs = [...failedMs.filter((ms) => nowMs - ms < failuresWithinMs), nowMs];
-    if (failedMs.length >= failuresMax) {
-      failedMs = [];
-      const reason = `version ${version} ${text}, the ${failuresMax}th time within ${failuresWithinMs / 60_000} minutes`;
+    if (start.badEnds >= badEndsMax) {
+      const reason = `version ${version} ${lastEnd}, the ${start.badEnds}th time in a row`;
       const before = await board.goBack(reason);
       if (before) {
         log(`${reason}: back to version ${before.manifest.version}`);
@@ -76,8 +56,26 @@ export async function launch(options: LauncherOptions, signal: AbortSignal): Pro
         continue;
       }
     }
-    log(`version ${version} ${text}: starting it again`);
-    if (nowMs - began > restartDelayMaxMs) delayMs = options.restartDelayMs;
+    log(start.trial ? `trying version ${version}` : `starting version ${version}`);
+    const began = performance.now();
+    const { ending, healthy } = await runOnce(start, options, signal);
+    if (signal.aborted) return board.endedInOrder();
+    const text = textOf(ending, options);
+    if (start.trial && !healthy) {
+      const outcome = isUnlucky(ending) ? "interrupted" : "failed";
+      log(`version ${version} ${text}: back to the one before`);
+      await board.judge(outcome, `version ${version} ${text}`);
+      continue;
+    }
+    const code = ending.kind === "exit" ? ending.code : null;
+    if (code === restartCode || code === refusedCode) await board.endedInOrder();
+    if (code === restartCode) {
+      delayMs = options.restartDelayMs;
+      continue;
+    }
+    lastEnd = text;
+    log(`version ${version} ${text}`);
+    if (performance.now() - began > restartDelayMaxMs) delayMs = options.restartDelayMs;
     await pause(delayMs, signal);
     delayMs = Math.min(2 * delayMs, restartDelayMaxMs);
   }

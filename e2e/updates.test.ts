@@ -52,7 +52,7 @@ async function updates(...args: string[]): Promise<void> {
 /** Adds a version and offers it to every printer. */
 async function rollOut(version: string, file: string): Promise<void> {
   await updates("add", file);
-  await updates("rollout", version, "--channel", "stable");
+  await updates("rollout", version, "--channel", "stable", "--percent", "100");
 }
 
 async function prints(): Promise<void> {

@@ -110,6 +110,49 @@ describe.each(storageKinds)("updates on %s storage", (kind) => {
     await updates.setRollout(rollout("1.1.0"));
   });
 
+  test("no attempt comes twice, whatever is stopped or rolled out in between", async () => {
+    await updates.add(chunks(bytesOf("1.1.1")), signal);
+    await updates.setRollout(rollout("1.1.0", { state: "stopped" }));
+    expect((await updates.setRollout(rollout("1.1.0"))).attempt).toBe(2);
+    await updates.setRollout(rollout("1.1.1"));
+    expect((await updates.setRollout(rollout("1.1.0", { retry: true }))).attempt).toBe(3);
+  });
+
+  test("what is not said of a rollout stays as it is", async () => {
+    const unsaid = { percent: undefined, state: undefined };
+    await updates.setRollout(rollout("1.1.0", { percent: 10 }));
+    const changes = [
+      { retry: true },
+      { state: "paused" },
+      { retry: true },
+      { percent: 20 },
+      { state: "running" },
+    ];
+    const states: unknown[] = [];
+    for (const change of changes) {
+      const { percent, paused } = await updates.setRollout(
+        rollout("1.1.0", { ...unsaid, ...(change as Partial<typeof unsaid>) }),
+      );
+      states.push([percent, paused]);
+    }
+    expect(states).toEqual([
+      [10, false],
+      [10, true],
+      [10, true],
+      [20, true],
+      [20, false],
+    ]);
+    await updates.setRollout(rollout("1.1.0"));
+  });
+
+  test("a rollout begins with a percentage that somebody said, and only its own version stops it", async () => {
+    const begun = rollout("1.1.1", { percent: undefined });
+    await expect(updates.setRollout(begun)).rejects.toThrow("say to how many percent");
+    const stop = rollout("1.1.1", { state: "stopped" });
+    await expect(updates.setRollout(stop)).rejects.toMatchObject({ code: "update-unknown" });
+    expect((await updates.rollouts()).map(({ version }) => version)).toEqual(["1.1.0"]);
+  });
+
   test("the runtime that an app needs is offered before it, where it was added", async () => {
     const node = { kind: "runtime", name: "node", main: "bin/node", runtime: undefined };
     await updates.add(chunks(bytesOf("24.0.0", node)), signal);
@@ -143,6 +186,20 @@ describe.each(storageKinds)("updates on %s storage", (kind) => {
     await expect(updates.setKeySet(first)).rejects.toThrow("out of date");
     await expect(updates.add(chunks(bytesOf("1.6.0")), signal)).rejects.toThrow("signature");
     expect((await updates.keySet())?.number).toBe(2);
+  });
+
+  test("a bundle that the key set in force does not trust is not rolled out, and may be paused", async () => {
+    await expect(updates.setRollout(rollout("1.5.0"))).rejects.toThrow(
+      "platen-printer 1.5.0 is signed with a key that key set 2 does not trust",
+    );
+    const one = (state: "paused" | "running") => rollout("1.1.0", { board: "linux-test", state });
+    expect((await updates.setRollout(one("paused"))).paused).toBe(true);
+    await expect(updates.setRollout(one("running"))).rejects.toMatchObject({
+      code: "update-refused",
+    });
+    await updates.add(chunks(bytesOf("1.5.1", {}, thief)), signal);
+    const runtime = rollout("1.5.1");
+    await expect(updates.setRollout(runtime)).rejects.toThrow("node 24.0.0 is signed with a key");
   });
 
   test("a printer is handed the key sets that it missed one after the other", async () => {

@@ -38,9 +38,9 @@ const rolloutSchema = z.object({
 });
 export type RolloutRecord = Readonly<z.infer<typeof rolloutSchema>>;
 
-/** A key set as signed, base64. */
 const attemptSchema = z.object({ last: z.number() });
 
+/** A key set as signed, base64. */
 const keySetSchema = z.object({ number: z.number(), bytes: z.string() });
 
 export interface RolloutChange {
@@ -233,7 +233,7 @@ export class Updates {
     const keys = await this.#openKeySet();
     if (!keys) return;
     const runtime = await this.#runtimeOf(app.manifest);
-    for (const { sha256, manifest } of runtime ? [runtime, app] : [app]) {
+    for (const { sha256, manifest } of runtime ? [app, runtime] : [app]) {
       const start = await this.#startOf(sha256);
       try {
         decodeHead(start, keys);

@@ -95,9 +95,10 @@ async function addBundle(file: string, options: OperatorOptions & { keys?: strin
 
 interface RolloutOptions extends OperatorOptions {
   channel: string;
-  percent: number;
+  percent?: number;
   board?: string;
   pause?: boolean;
+  resume?: boolean;
   stop?: boolean;
   retry?: boolean;
   permit?: string;
@@ -109,11 +110,24 @@ const stateText: Readonly<Record<number, string>> = {
   [RolloutState.STOPPED]: "stopped",
 };
 
+/** What is not asked for stays as it is. */
+function wantedState({ stop, pause, resume }: RolloutOptions): RolloutState {
+  if (stop) return RolloutState.STOPPED;
+  if (pause) return RolloutState.PAUSED;
+  return resume ? RolloutState.RUNNING : RolloutState.UNSPECIFIED;
+}
+
 async function setRollout(version: string, options: RolloutOptions): Promise<void> {
-  const { channel, percent, board = "", pause, stop, retry = false, permit } = options;
-  const state = stop ? RolloutState.STOPPED : pause ? RolloutState.PAUSED : RolloutState.RUNNING;
-  const downgradePermit = permit ? await bytesOf(permit) : new Uint8Array();
-  const request = { version, channel, board, percent, state, retry, downgradePermit };
+  const { channel, percent, board = "", retry = false, permit } = options;
+  const request = {
+    version,
+    channel,
+    board,
+    ...(percent !== undefined && { percent }),
+    state: wantedState(options),
+    retry,
+    downgradePermit: permit ? await bytesOf(permit) : new Uint8Array(),
+  };
   const { rollout } = await withServer(options, UpdateService, (updates) =>
     updates.setRollout(request, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
   );
@@ -208,6 +222,7 @@ Examples:
   platen updates rollout 1.4.0 --channel stable --percent 10
   platen updates rollout 1.4.0 --channel stable --percent 100
   platen updates rollout 1.4.0 --channel stable --pause
+  platen updates rollout 1.4.0 --channel stable --resume
 ${exitCodeHelp}`,
     );
   addOperatorOptions(
@@ -220,12 +235,15 @@ ${exitCodeHelp}`,
   addOperatorOptions(
     updates
       .command("rollout")
-      .description("Offers a version to a part of a channel's printers; again to change that.")
+      .description(
+        "Offers a version to a part of a channel's printers; again to change that: what is not said stays as it is.",
+      )
       .argument("<version>")
       .option("--channel <name>", "where", "stable")
-      .option("--percent <n>", "part of the printers, always the same ones first", parsePercent, 100)
+      .option("--percent <n>", "part of the printers, always the same ones first", parsePercent)
       .option("--board <name>", "for which board, where several have the version")
-      .option("--pause", "offer it to no more printers for now")
+      .addOption(new Option("--pause", "offer it to no more printers for now").conflicts(["resume", "stop"]))
+      .addOption(new Option("--resume", "go on after --pause").conflicts("stop"))
       .option("--stop", "offer it no more")
       .option("--retry", "try again where it failed")
       .option("--permit <file>", "a permit to go back to this version: platen updates permit"),

@@ -16,7 +16,7 @@ async function duringUpdate(stand: Stand, notes: Notes, moment: number, count: n
   const before = await stand.version();
   const version = stand.nextVersion();
   await stand.backend.platen("updates", "add", await stand.releases.make(version));
-  await stand.backend.platen("updates", "rollout", version);
+  await stand.backend.platen("updates", "rollout", version, "--percent", "100");
   await stand.seen(`on its way to ${version}`, ({ update }) => {
     const isThere = update?.targetVersion === version && update.phase >= step;
     return isThere || update?.version === version ? true : undefined;

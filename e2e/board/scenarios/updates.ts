@@ -11,7 +11,7 @@ import type { Notes, Scenario } from "./scenario.ts";
 /** Adds a bundle and offers it to all boards. */
 async function rollOut(stand: Stand, version: string, bundle: string): Promise<void> {
   await stand.backend.platen("updates", "add", bundle);
-  await stand.backend.platen("updates", "rollout", version);
+  await stand.backend.platen("updates", "rollout", version, "--percent", "100");
 }
 
 export const update: Scenario = {
@@ -63,7 +63,7 @@ async function tamper(stand: Stand, version: string, harm: (file: string) => Pro
   await stand.backend.platen("updates", "add", bundle);
   const stored = await storedBundle(stand, bundle);
   await harm(stored);
-  await stand.backend.platen("updates", "rollout", version);
+  await stand.backend.platen("updates", "rollout", version, "--percent", "100");
   return stored;
 }
 

@@ -12,6 +12,7 @@ import {
 import type { Content, ResultStore } from "../ports/result-store.ts";
 import { backoffMs, sleep } from "./backoff.ts";
 import { metafileMaxBytes } from "./metafile.ts";
+import { chunks, Patience } from "./patience.ts";
 
 /** Most data in a band, bytes (metafile.proto). */
 const bandDataMaxBytes = 16 * 1024 * 1024;
@@ -25,54 +26,6 @@ export interface Source {
   /** How long nothing may come. Pages are held until they are converted, so this is minutes. */
   readonly patienceMs: number;
   readonly signal: AbortSignal;
-}
-
-/** A clock that runs only while something is waited for, and starts anew with every progress. */
-class Patience {
-  readonly #limitMs: number;
-  readonly #over = new AbortController();
-  /** Aborts when the job does, and when patience ends. */
-  readonly signal: AbortSignal;
-  #idleSinceMs: number | undefined;
-
-  constructor(limitMs: number, signal: AbortSignal) {
-    this.#limitMs = limitMs;
-    this.signal = AbortSignal.any([signal, this.#over.signal]);
-  }
-
-  async waitFor<T>(waiting: Promise<T>): Promise<T> {
-    this.#idleSinceMs ??= performance.now();
-    const leftMs = this.#limitMs - (performance.now() - this.#idleSinceMs);
-    const seconds = Math.round(this.#limitMs / 1000);
-    const end = () => this.#over.abort(new PlatenError("deadline-exceeded", `nothing came for ${seconds} s`));
-    const timer = setTimeout(end, Math.max(0, leftMs));
-    try {
-      return await waiting;
-    } catch (error) {
-      this.signal.throwIfAborted();
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  progress(): void {
-    this.#idleSinceMs = undefined;
-  }
-}
-
-/** A body's chunks, each waited for with patience. */
-async function* chunks(body: AsyncIterable<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
-  const iterator = body[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const item = await patience.waitFor(iterator.next());
-      if (item.done) return;
-      yield item.value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
 }
 
 /** Throws `conflict` when an answer is not of the same content as the one before it: its bytes would not go together. */

@@ -123,3 +123,24 @@ test("downloads that nobody wants any more are removed", async () => {
   await sweepDownloads(folder.path, new Set(["bb"]));
   expect(await readdir(folder.path)).toEqual(["bb.part"]);
 });
+
+test("a line that stands still, before the answer or after it, is given up for another", async () => {
+  await using folder = await tempFolder();
+  const starts: number[] = [];
+  const never = (fetchSignal: AbortSignal) =>
+    new Promise<never>((_, reject) => {
+      fetchSignal.addEventListener("abort", () => reject(fetchSignal.reason as Error));
+    });
+  const from: FetchFrom = async (startByte, fetchSignal) => {
+    starts.push(startByte);
+    if (starts.length === 1) return never(fetchSignal);
+    const stalling = async function* () {
+      yield bytes.subarray(startByte, startByte + 200_000);
+      if (startByte === 0) await never(fetchSignal);
+    };
+    return { startByte, bytes: stalling() };
+  };
+  const file = await download(folder.path, wanted, from, () => {}, signal, 20);
+  expect((await readFile(file)).equals(bytes)).toBe(true);
+  expect(starts).toEqual([0, 0, 200_000]);
+});

@@ -4,6 +4,7 @@ import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, PlatenError } from "@platen/proto";
 import { backoffMs, sleep } from "../app/backoff.ts";
+import { chunks, Patience } from "../app/patience.ts";
 import { diskError, readFrom } from "./disk.ts";
 
 export interface WantedBundle {
@@ -20,6 +21,8 @@ export type FetchFrom = (
 
 /** Attempts in a row that bring nothing, before it is left for later. */
 const fruitlessMax = 5;
+/** A line on which nothing comes for so long is given up for another, milliseconds. */
+const patienceDefaultMs = 60_000;
 /** No bundle is larger, bytes. */
 const sizeMaxBytes = 256 * 1024 * 1024;
 
@@ -31,8 +34,8 @@ const sizeOf = (file: string): Promise<number> =>
 
 /**
  * Resolves to the file, whole and of the wanted hash. Throws `download-failed` when other bytes came: they do not stay, and the
- * next attempt may bring the right ones. Throws `disk-full` (and gives the space back), `unavailable` after a few attempts that
- * brought nothing, and what the server refuses with.
+ * next attempt may bring the right ones. Throws `disk-full` (and gives the space back), `unavailable` or `deadline-exceeded` after a
+ * few attempts that brought nothing, and what the server refuses with.
  */
 export async function download(
   folder: string,
@@ -40,6 +43,7 @@ export async function download(
   fetchFrom: FetchFrom,
   onProgress: (bytes: number) => void,
   signal: AbortSignal,
+  patienceMs = patienceDefaultMs,
 ): Promise<string> {
   const { sha256, sizeBytes } = wanted;
   if (sizeBytes > sizeMaxBytes) throw new PlatenError("update-refused", "the bundle is too large");
@@ -51,11 +55,11 @@ export async function download(
   for (let fruitless = 0; (await sizeOf(part)) < sizeBytes; ) {
     const before = await sizeOf(part);
     try {
-      await append(part, before, sizeBytes, fetchFrom, onProgress, signal);
+      await append(part, before, sizeBytes, fetchFrom, onProgress, new Patience(patienceMs, signal));
     } catch (error) {
       signal.throwIfAborted();
       if (hasCode(error, "disk-full", "download-failed")) await rm(part, { force: true });
-      if (!hasCode(error, "unavailable") || fruitless >= fruitlessMax) throw error;
+      if (!hasCode(error, "unavailable", "deadline-exceeded") || fruitless >= fruitlessMax) throw error;
     }
     fruitless = (await sizeOf(part)) > before ? 0 : fruitless + 1;
     if ((await sizeOf(part)) < sizeBytes) await sleep(backoffMs(Math.max(fruitless, 1)), signal);
@@ -74,14 +78,14 @@ async function append(
   sizeBytes: number,
   fetchFrom: FetchFrom,
   onProgress: (bytes: number) => void,
-  signal: AbortSignal,
+  patience: Patience,
 ): Promise<void> {
-  const { startByte, bytes } = await fetchFrom(before, signal);
+  const { startByte, bytes } = await patience.waitFor(fetchFrom(before, patience.signal));
   try {
     await using file = await open(part, startByte === 0 ? "w" : "a");
     let have = startByte;
-    for await (const chunk of bytes) {
-      signal.throwIfAborted();
+    for await (const chunk of chunks(bytes, patience)) {
+      patience.progress();
       have += chunk.length;
       if (have > sizeBytes) throw new PlatenError("download-failed", "more bytes came than were offered");
       await file.writeFile(chunk);
@@ -89,7 +93,6 @@ async function append(
     }
     await file.sync();
   } catch (error) {
-    signal.throwIfAborted();
     throw diskError(error);
   }
 }

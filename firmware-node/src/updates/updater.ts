@@ -117,7 +117,7 @@ export class Updater {
 
   /** Resolves when the printer should be started anew for a trial; rejects when `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { health, board } = this.#options;
+    const { health } = this.#options;
     this.#progress = await this.#atStart();
     for (;;) {
       let waitMs = retryMs;

@@ -4,6 +4,7 @@ import { glob, mkdir, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { defaultCache } from "../../hw/flash/src/cli.ts";
 import { requirePrograms } from "../../hw/flash/src/command.ts";
+import { keysFolder } from "../../hw/flash/src/signing.ts";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type MachineKind, machines, programsOf } from "./machines.ts";
 import { asText, type BoardReport, passed, type ScenarioReport } from "./report.ts";
@@ -147,7 +148,7 @@ async function test(options: Options): Promise<BoardReport> {
   const startedAt = new Date().toISOString();
   const image = await findImage(options);
   const bundle = await bundleBeside(image);
-  const key = options.key ?? join(defaultCache(), "keys/release.pem");
+  const key = options.key ?? join(await keysFolder(defaultCache()), "release.pem");
   const chosen = scenariosFor(options).filter(({ name }) => options.only?.includes(name) ?? true);
   const results: ScenarioReport[] = [];
   {

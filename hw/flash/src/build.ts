@@ -17,7 +17,7 @@ import { type NpmPackage, packagesOf, licenses } from "./packages.ts";
 import { makeRoot, unpackBase } from "./root.ts";
 import { fetchRuntime, type Runtime } from "./runtime.ts";
 import { formatSbom } from "./sbom.ts";
-import { givenKeys, ownKeys, type Signing } from "./signing.ts";
+import { givenKeys, keysFolder, ownKeys, type Signing } from "./signing.ts";
 import { hashFile, hashOf, hashTree, type Steps } from "./steps.ts";
 
 const here = join(import.meta.dirname, "..");
@@ -129,7 +129,7 @@ async function parts(options: BuildOptions): Promise<Parts> {
   if ((key === undefined) !== (keySet === undefined)) {
     throw new PlatenError("invalid-argument", "--key and --key-set belong together");
   }
-  const signing = key && keySet ? await givenKeys(key, keySet) : await ownKeys(join(cache, "keys"));
+  const signing = key && keySet ? await givenKeys(key, keySet) : await ownKeys(await keysFolder(cache));
   const keyId = keyIdOf(signing.releaseKey);
   const installed = await installPackages(repository, steps, signal);
   const folders = ["proto/src", "hw/src", "hw/protocol", "firmware-node", "hw/flash/src"];

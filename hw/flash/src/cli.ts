@@ -26,7 +26,7 @@ const readable = (bytes: number): string => {
 };
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-/** Where builds keep their steps, and the keys of this machine. */
+/** Where builds keep their steps. */
 export const defaultCache = (): string =>
   join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "platen-flash");
 

@@ -9,8 +9,16 @@ import { diffusion } from "../../firmware-node/src/pixels/shiau-fan.ts";
 import { floydSteinberg, ostromoukhov, shiauFan, voidAndCluster } from "./diffusions.ts";
 import { twoColors } from "./peers.ts";
 
-/** Coverage 0 to 1, side × side; plane 0 to 3 is cyan, magenta, yellow, black. Dots are 0 and 1. */
-export type Halftone = (coverage: Float64Array, side: number, plane: number) => Promise<Float64Array>;
+/**
+ * Coverage 0 to 1, side × side; plane 0 to 3 is cyan, magenta, yellow, black. Dots are 0 and 1. A colour is told the dots of black
+ * where there is black.
+ */
+export type Halftone = (
+  coverage: Float64Array,
+  side: number,
+  plane: number,
+  black?: Float64Array,
+) => Promise<Float64Array>;
 
 /** A byte of eight dots a time → one number a dot. */
 export const unpacked = (bits: Uint8Array, width: number, height: number): Float64Array => {
@@ -21,13 +29,19 @@ export const unpacked = (bits: Uint8Array, width: number, height: number): Float
   );
 };
 
+const packed = (dots: Float64Array): Uint8Array =>
+  Uint8Array.from({ length: dots.length / 8 }, (_, byte) =>
+    dots.subarray(byte * 8, byte * 8 + 8).reduce((bits, dot) => bits * 2 + dot, 0),
+  );
+
 /** The product's: what the kernel lays, dot for dot. */
-const ours: Halftone = async (coverage, side, plane) => {
+const ours: Halftone = async (coverage, side, plane, black) => {
   const { row } = diffusion(side, plane);
   const stride = side / 8;
   const bits = new Uint8Array(stride * side);
+  const under = black && packed(black);
   const asked = Int16Array.from(coverage, (share) => Math.round(share * full));
-  for (let y = 0; y < side; y++) row(asked, y * side, 1, bits, y * stride);
+  for (let y = 0; y < side; y++) row(asked, y * side, 1, bits, y * stride, under);
   return unpacked(bits, side, side);
 };
 

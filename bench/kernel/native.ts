@@ -26,8 +26,8 @@ export async function nativeKernel(
 ): Promise<NativeKernel | undefined> {
   const programOf = (what: keyof typeof flags) => join(folder, `native-${what}`);
   const tables = join(folder, "tables");
-  const { inks, thresholds, dithers, biases } = tablesOf(table);
-  await writeFile(tables, Buffer.concat([inks, thresholds, dithers, biases].map(bytesOf)));
+  const { inks, thresholds, masks, dithers } = tablesOf(table);
+  await writeFile(tables, Buffer.concat([inks, thresholds, masks, dithers].map(bytesOf)));
   const sources = ["main.c", "scalar.c", "sse.c"].map(source);
   try {
     for (const what of ["sse", "sse-native", "scalar"] as const)

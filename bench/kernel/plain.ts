@@ -6,6 +6,7 @@ import type { InkTable } from "../../firmware-node/src/pixels/ink-table.ts";
 import { full, gridSide } from "../../firmware-node/src/pixels/ink-table.ts";
 import { tablesOf } from "../../firmware-node/src/pixels/kernel.ts";
 import { maskSide } from "../../firmware-node/src/pixels/blue-noise.ts";
+import { lightest } from "../../firmware-node/src/pixels/shiau-fan.ts";
 
 const points = gridSide ** 3;
 
@@ -14,7 +15,7 @@ export function plainKernel(
   table: InkTable,
   width: number,
 ): (pixels: Uint8Array, planes: Uint8Array[]) => void {
-  const { inks, thresholds, dithers, biases } = tablesOf(table);
+  const { inks, thresholds, masks, dithers } = tablesOf(table);
   const strideBytes = Math.ceil(width / 8);
   /** Entry of `inks` of each pixel of the row. */
   const entries = new Uint16Array(width);
@@ -43,9 +44,18 @@ export function plainKernel(
     }
   }
 
-  /** One plane of the row. `errors[x]` is what comes to pixel x, and afterwards to the pixel below. */
-  function diffuse(plane: number, errors: Int16Array, bits: Uint8Array, offset: number, mask: number): void {
-    const bias = biases[plane]!;
+  /**
+   * One plane of the row. `errors[x]` is what comes to pixel x, and afterwards to the pixel below; `black` has the row's dots of
+   * black, for colours.
+   */
+  function diffuse(
+    plane: number,
+    errors: Int16Array,
+    bits: Uint8Array,
+    offset: number,
+    mask: number,
+    black?: Uint8Array,
+  ): void {
     let right = 0;
     let left3 = 0;
     let left2 = 0;
@@ -57,11 +67,21 @@ export function plainKernel(
       dots <<= 1;
       if (asked > full) dots |= 1;
       else if (asked >= 0) {
-        error = asked + errors[x + 3]! + right;
-        const threshold = thresholds[(mask + (x & (maskSide - 1))) * 4 + plane]!;
-        if (error > threshold + ((asked * bias + 16384) >> 15)) {
-          error -= full;
-          dots |= 1;
+        error = errors[x + 3]! + right;
+        const place = (mask + (x & (maskSide - 1))) * 4 + plane;
+        const hidden = black !== undefined && (black[offset + (x >> 3)]! & (128 >> (x & 7))) !== 0;
+        if (hidden) {
+          if (asked + (error >> 5) > masks[place]!) dots |= 1;
+        } else {
+          const over =
+            asked <= lightest
+              ? asked + (error >> 5) > masks[place]!
+              : asked + error > (thresholds[place]! + asked + 1) >> 1;
+          error += asked;
+          if (over) {
+            error -= full;
+            dots |= 1;
+          }
         }
       }
       const half = error >> 1;
@@ -87,8 +107,10 @@ export function plainKernel(
     for (let y = 0; y < rows; y++) {
       const mask = (y & (maskSide - 1)) * maskSide;
       lookUp(pixels, y * width * 3, mask);
-      for (const [plane, bits] of planes.entries())
-        diffuse(plane, errors[plane]!, bits, y * strideBytes, mask);
+      const black = planes[3]!;
+      diffuse(3, errors[3]!, black, y * strideBytes, mask);
+      for (let plane = 0; plane < 3; plane++)
+        diffuse(plane, errors[plane]!, planes[plane]!, y * strideBytes, mask, black);
     }
   };
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { contactSheet, type Photo } from "./contact-sheet.ts";
 import { available, type Halftone } from "./halftones.ts";
-import { imageMeasure, type PatchFigures, patchFigures } from "./measures.ts";
+import { imageMeasure, type PatchFigures, patchFigures, startUp } from "./measures.ts";
 import { type Inked, openPress, type Press } from "./press.ts";
 import { observer, pixelsPerDegree } from "./vision.ts";
 
@@ -17,6 +17,8 @@ const imageSets = [
   ["chelsea.png", "flower.jpg", "cups-color.jpg", "retina.jpg", "hubble_deep_field.jpg"],
 ];
 const patchShares = [0.01, 0.02, 0.05, 0.1, 0.33, 0.5, 0.66, 0.95];
+/** Whose first rows are measured. */
+const lightShare = 0.01;
 const black = 3;
 const cyan = 0;
 
@@ -36,11 +38,12 @@ async function planesOf(file: string, press: Press): Promise<Inked> {
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-async function halftoned(image: Inked, halftone: Halftone): Promise<Inked> {
-  const planes = [];
-  for (const [plane, coverage] of image.planes.entries())
-    planes.push(await halftone(coverage, image.side, plane));
-  return { side: image.side, planes };
+async function halftoned({ side, planes }: Inked, halftone: Halftone): Promise<Inked> {
+  const ofBlack = await halftone(planes[black]!, side, black);
+  const dots = [];
+  for (const [plane, coverage] of planes.slice(0, black).entries())
+    dots.push(await halftone(coverage, side, plane, ofBlack));
+  return { side, planes: [...dots, ofBlack] };
 }
 
 function table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -88,13 +91,19 @@ async function patchTable(title: string, halftones: ReadonlyMap<string, Halftone
         mean(patches.map(({ anisotropyDb }) => anisotropyDb)).toFixed(1),
       );
     }
-    rows.push([...row, (100 * mean(ofBlack.map(({ coverageError }) => coverageError))).toFixed(3)]);
+    const light = await halftone(new Float64Array(sidePx * sidePx).fill(lightShare), sidePx, black);
+    rows.push([
+      ...row,
+      startUp(lightShare, light, sidePx).toFixed(2),
+      (100 * mean(ofBlack.map(({ coverageError }) => coverageError))).toFixed(3),
+    ]);
   }
   const columns = [
     "grain L*, black",
     "anisotropy dB, black",
     "grain, cyan",
     "anisotropy, cyan",
+    "first rows of 1 %",
     "coverage error %",
   ];
   return table(title, ["halftone", ...columns], rows);

@@ -3,14 +3,14 @@
 #define PAGE_H
 #include <stdint.h>
 
-enum { full = 8192, grid_side = 33, mask_side = 128, points = grid_side * grid_side * grid_side };
+enum { full = 8192, grid_side = 33, mask_side = 128, lightest = 246, points = grid_side * grid_side * grid_side };
 
 /** Tables of firmware-node/src/pixels/kernel.ts, as they lie in the kernel's memory. */
 struct tables {
   int16_t inks[points + 256][4];
   int16_t thresholds[mask_side][mask_side][4];
+  int16_t masks[mask_side][mask_side][4];
   int16_t dithers[mask_side][mask_side][2];
-  int16_t biases[8];
 };
 
 struct page {

@@ -24,20 +24,22 @@ void scalar_kernel(const struct page *page) {
   uint16_t *entries = malloc(width * sizeof *entries);
   /* Error that has come to a pixel of the row, and to one of the row below; three pixels of margin. */
   int16_t(*above)[4] = calloc(width + 3, sizeof *above), (*below)[4] = calloc(width + 3, sizeof *below);
-  const int16_t *biases = page->tables->biases;
   for (int y = 0; y < page->height; y++) {
     const int16_t(*thresholds)[4] = page->tables->thresholds[y % mask_side];
+    const int16_t(*masks)[4] = page->tables->masks[y % mask_side];
     convert_row(page->pixels + (size_t)y * width * 3, width, page->tables->dithers[y % mask_side], entries);
     memset(below, 0, (width + 3) * sizeof *below);
     int right[4] = {0}, dots[4] = {0};
     for (int x = 0; x < width; x++) {
       const int16_t *asked = page->tables->inks[entries[x]];
-      for (int plane = 0; plane < 4; plane++) {
+      /* Black first: under its dots colours make no error. */
+      for (int plane = 3; plane >= 0; plane--) {
         int a = asked[plane], e = 0, dot = a > full;
         if (a >= 0 && a <= full) {
-          int value = a + above[x + 3][plane] + right[plane];
-          dot = value > thresholds[x % mask_side][plane] + ((a * biases[plane] + 16384) >> 15);
-          e = dot ? value - full : value;
+          int come = above[x + 3][plane] + right[plane], hidden = plane < 3 && dots[3] & 1;
+          if (hidden || a <= lightest) dot = a + (come >> 5) > masks[x % mask_side][plane];
+          else dot = a + come > (thresholds[x % mask_side][plane] + a + 1) >> 1;
+          e = hidden ? come : a + come - (dot ? full : 0);
         }
         dots[plane] = dots[plane] << 1 | dot;
         int e2 = e >> 1, e4 = e >> 2, e8 = e >> 3, e16 = e >> 4;

@@ -15,7 +15,8 @@ struct chunk {
 
 struct work {
   struct chunk chunk;
-  int16_t row_thresholds[mask_side][4][4];
+  /** Thresholds, then masks, of four rows. */
+  int16_t row_thresholds[mask_side][8][4];
 };
 
 static inline __m128i along(__m128i v, __m128i dither) {
@@ -90,8 +91,9 @@ static inline __m128i asked_at(const struct tables *tables, uint32_t upper, uint
 }
 
 /** One pixel of two rows: gives its dots, and what is now complete for the rows below. */
-static inline __m128i step(struct error *error, __m128i asked, __m128i above, const int16_t (*thresholds)[4], __m128i bias,
-                           int special, __m128i *sum) {
+static inline __m128i step(struct error *error, __m128i asked, __m128i above, const int16_t (*thresholds)[4], int special,
+                           __m128i *sum) {
+  const __m128i black_lanes = _mm_setr_epi8(6, 7, 6, 7, 6, 7, -1, -1, 14, 15, 14, 15, 14, 15, -1, -1);
   __m128i come = _mm_add_epi16(error->carry, above);
   __m128i apart = _mm_setzero_si128();
   if (special) {
@@ -99,32 +101,36 @@ static inline __m128i step(struct error *error, __m128i asked, __m128i above, co
     apart = _mm_cmpeq_epi16(_mm_max_epu16(asked, limit), asked);
     come = _mm_andnot_si128(apart, come);
   }
-  __m128i value = _mm_add_epi16(asked, come);
-  __m128i threshold = _mm_add_epi16(_mm_loadu_si128((const __m128i *)thresholds), _mm_mulhrs_epi16(asked, bias));
-  __m128i dot = _mm_cmpgt_epi16(value, threshold);
-  __m128i e = _mm_add_epi16(value, _mm_slli_epi16(dot, 13));
-  if (special) e = _mm_andnot_si128(apart, e);
+  __m128i mask = _mm_loadu_si128((const __m128i *)(thresholds + 4));
+  __m128i by_mask = _mm_cmpgt_epi16(_mm_add_epi16(asked, _mm_srai_epi16(come, 5)), mask);
+  __m128i threshold = _mm_avg_epu16(_mm_loadu_si128((const __m128i *)thresholds), asked);
+  __m128i by_value = _mm_cmpgt_epi16(_mm_add_epi16(asked, come), threshold);
+  __m128i light = _mm_cmpgt_epi16(_mm_set1_epi16(lightest + 1), asked);
+  __m128i dot = _mm_blendv_epi8(by_value, by_mask, light);
+  __m128i hidden = _mm_shuffle_epi8(dot, black_lanes);
+  __m128i none = special ? _mm_or_si128(hidden, apart) : hidden;
+  __m128i e = _mm_add_epi16(come, _mm_andnot_si128(none, _mm_add_epi16(asked, _mm_slli_epi16(dot, 13))));
   __m128i e2 = _mm_srai_epi16(e, 1), e4 = _mm_srai_epi16(e, 2), e8 = _mm_srai_epi16(e, 3), e16 = _mm_srai_epi16(e, 4);
   *sum = _mm_add_epi16(_mm_sub_epi16(error->a, _mm_add_epi16(e4, e8)), _mm_sub_epi16(_mm_sub_epi16(e, e2), e16));
   error->carry = _mm_sub_epi16(e2, e16);
   error->a = _mm_add_epi16(error->b, e16);
   error->b = _mm_add_epi16(error->c, e8);
   error->c = _mm_add_epi16(e4, e16);
-  return dot;
+  return _mm_blendv_epi8(dot, by_mask, hidden);
 }
 
 /** Eight pixels of four rows; dots as one byte a row and plane. */
 static inline __m128i eight(const struct tables *tables, const struct work *work, int i, int mask_x, int16_t (*errors)[4],
-                            struct error *upper, struct error *lower, __m128i bias, int special) {
+                            struct error *upper, struct error *lower, int special) {
   __m128i dots = _mm_setzero_si128();
   const uint32_t(*entries)[chunk_px + 4 * block_px] = work->chunk.entries;
   for (int end = i + 8; i < end; i++, mask_x++, errors++) {
     __m128i upper_sum, lower_sum, above = _mm_loadl_epi64((const __m128i *)errors);
     const int16_t(*thresholds)[4] = work->row_thresholds[mask_x];
     __m128i asked = asked_at(tables, entries[0][i], entries[1][i]);
-    __m128i upper_dot = step(upper, asked, above, thresholds, bias, special, &upper_sum);
+    __m128i upper_dot = step(upper, asked, above, thresholds, special, &upper_sum);
     asked = asked_at(tables, entries[2][i], entries[3][i]);
-    __m128i lower_dot = step(lower, asked, _mm_setzero_si128(), thresholds + 2, bias, special, &lower_sum);
+    __m128i lower_dot = step(lower, asked, _mm_setzero_si128(), thresholds + 2, special, &lower_sum);
     upper->carry = _mm_add_epi16(upper->carry, _mm_slli_si128(upper_sum, 8));
     lower->carry = _mm_add_epi16(lower->carry, _mm_alignr_epi8(lower_sum, upper_sum, 8));
     _mm_storeh_pi((__m64 *)(errors - behind), _mm_castsi128_ps(lower_sum));
@@ -145,13 +151,15 @@ static void four_rows(const struct page *page, int row, int16_t (*errors)[4], st
   const struct tables *tables = page->tables;
   int width = page->width;
   for (int r = 0; r < 4; r++) {
-    for (int x = 0; x < mask_side; x++)
-      memcpy(work->row_thresholds[x][r], tables->thresholds[(row + r) % mask_side][(x - r * lag_px) & (mask_side - 1)], 8);
+    for (int x = 0; x < mask_side; x++) {
+      int y = (row + r) % mask_side, place = (x - r * lag_px) & (mask_side - 1);
+      memcpy(work->row_thresholds[x][r], tables->thresholds[y][place], 8);
+      memcpy(work->row_thresholds[x][4 + r], tables->masks[y][place], 8);
+    }
     for (int x = 0; x < r * lag_px; x++) work->chunk.entries[r][x] = points + 255;
   }
   struct error upper = {0}, lower = {0};
   __m128i before_upper = _mm_setzero_si128(), before_lower = _mm_setzero_si128();
-  __m128i bias = _mm_loadu_si128((const __m128i *)tables->biases);
   int flags_before = has_special;
   for (int first = 0, end = width + block_px; first < end; first += chunk_px) {
     int blocks = (end - first < chunk_px ? end - first : chunk_px) / block_px;
@@ -174,8 +182,8 @@ static void four_rows(const struct page *page, int row, int16_t (*errors)[4], st
       } else {
         for (int half = 0; half < 2; half++) {
           int i = block * block_px + half * 8, at = first + i;
-          if (flags & has_special) dots[half] = eight(tables, work, i, at % mask_side, errors + at, &upper, &lower, bias, 1);
-          else dots[half] = eight(tables, work, i, at % mask_side, errors + at, &upper, &lower, bias, 0);
+          if (flags & has_special) dots[half] = eight(tables, work, i, at % mask_side, errors + at, &upper, &lower, 1);
+          else dots[half] = eight(tables, work, i, at % mask_side, errors + at, &upper, &lower, 0);
         }
       }
       __m128i dots_upper = _mm_unpacklo_epi8(dots[1], dots[0]), dots_lower = _mm_unpackhi_epi8(dots[1], dots[0]);

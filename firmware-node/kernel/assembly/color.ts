@@ -10,9 +10,9 @@
  * A block between `{ // × 4` and `} // × 4` is written four times by build.ts, with 0 to 3 for the constant that it begins with.
  */
 import { convertRow, ditherLine, entriesOf, hasSpecial, notWhite, pixelOf } from "./convert";
-import { addLeft3, errorOf, isDot, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
+import { addLeft3, byMask, isDot, leftOf, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
-  biases, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, lagPx, maskSide, narrowX, output,
+  blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, lagPx, lightest, maskSide, masks, narrowX, output,
   outputStride, planeStride, rowThresholds, thresholds, whiteInks, widthPx,
 } from "./layout";
 
@@ -21,15 +21,30 @@ const behind: usize = (3 * lagPx + 3) * 8;
 /** From the entry of a row's pixel to that of the row below which is worked in the same step. */
 const nextRow: usize = entriesStride;
 
-/** Thresholds of four rows from mask row `maskRow` on, 32 bytes a step, each row shifted by its lag. */
+// In memory, as in convert.ts.
+/** Bytes of a pixel's black for each of its colours, none for black: which lanes they come from. */
+const blackLanes = memory.data<u8>([6, 7, 6, 7, 6, 7, 255, 255, 14, 15, 14, 15, 14, 15, 255, 255]);
+const notLight: i16 = <i16>lightest + 1;
+const notLightLanes = memory.data<i16>([
+  notLight, notLight, notLight, notLight, notLight, notLight, notLight, notLight,
+]);
+
+/** Thresholds, then masks, of four rows from mask row `maskRow` on, 64 bytes a step, each row shifted by its lag. */
 function gatherThresholds(maskRow: i32): void {
   for (let row = 0; row < 4; row++) {
-    const line = thresholds + <usize>(((maskRow + row) & (maskSide - 1)) * maskSide * 8);
+    const line = <usize>(((maskRow + row) & (maskSide - 1)) * maskSide * 8);
     for (let x = 0; x < maskSide; x++) {
-      const place = <usize>((x - row * lagPx) & (maskSide - 1));
-      store<u64>(rowThresholds + <usize>(x * 32 + row * 8), load<u64>(line + place * 8));
+      const place = line + <usize>(((x - row * lagPx) & (maskSide - 1)) * 8);
+      const to = rowThresholds + <usize>(x * 64 + row * 8);
+      store<u64>(to, load<u64>(thresholds + place));
+      store<u64>(to, load<u64>(masks + place), 32);
     }
   }
+}
+
+/** Where colours lie under a dot of black. */
+@inline function underBlack(dot: v128, lanes: v128): v128 {
+  return i8x16.relaxed_swizzle(dot, lanes);
 }
 
 @inline export function swapBytes(v: v128): v128 {
@@ -68,7 +83,8 @@ export function fourRows(row: i32, maskRow: i32): i32 {
   gatherThresholds(maskRow);
   const zero = i64x2(0, 0);
   const limit = i16x8.splat(<i16>(full + 1));
-  const bias = v128.load(biases);
+  const light = v128.load(notLightLanes);
+  const lanes = v128.load(blackLanes);
   let aA = zero, bA = zero, cA = zero, carryA = zero, beforeA = zero;
   let aB = zero, bB = zero, cB = zero, carryB = zero, beforeB = zero;
   let anyDots = zero;
@@ -91,7 +107,7 @@ export function fourRows(row: i32, maskRow: i32): i32 {
       const flags = flagsBefore | flagsHere;
       flagsBefore = flagsHere;
       let entry = entries + <usize>(block * blockPx * 4);
-      let t = rowThresholds + <usize>((x & (maskSide - 1)) * 32);
+      let t = rowThresholds + <usize>((x & (maskSide - 1)) * 64);
       let below = errors + <usize>(x * 8) - behind;
       let dotsA = zero;
       let dotsB = zero;
@@ -113,15 +129,18 @@ export function fourRows(row: i32, maskRow: i32): i32 {
             // Without and with pixels among them that take no error and have none.
             const special: i32 = 0;
             if ((flags & hasSpecial) == special) {
-              for (; below < last; below += 32, entry += 16, t += 128) {
+              for (; below < last; below += 32, entry += 16, t += 256) {
                 { // × 4
                   const step: usize = 0;
                   const askedA = asked(load<u32>(entry, step * 4), load<u32>(entry, step * 4 + nextRow));
-                  const comeA = i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind));
                   const apartA = special ? i16x8.ge_u(askedA, limit) : zero;
-                  const valueA = i16x8.add(special ? v128.andnot(comeA, apartA) : comeA, askedA);
-                  const dotA = isDot(valueA, askedA, v128.load(t, step * 32), bias);
-                  const eA = special ? v128.andnot(errorOf(valueA, dotA), apartA) : errorOf(valueA, dotA);
+                  const allA = i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind));
+                  const comeA = special ? v128.andnot(allA, apartA) : allA;
+                  const maskedA = byMask(askedA, comeA, v128.load(t, step * 64 + 32));
+                  const dotA = isDot(askedA, comeA, v128.load(t, step * 64), maskedA, light);
+                  const hiddenA = underBlack(dotA, lanes);
+                  const noneA = special ? v128.or(hiddenA, apartA) : hiddenA;
+                  const eA = i16x8.add(comeA, v128.andnot(leftOf(askedA, dotA), noneA));
                   const sumA = addLeft3(aA, eA);
                   carryA = i16x8.add(toRight(eA), v128.shuffle<u64>(zero, sumA, 0, 2));
                   aA = i16x8.add(bA, toLeft2(eA));
@@ -129,16 +148,21 @@ export function fourRows(row: i32, maskRow: i32): i32 {
                   cA = toBelow(eA);
                   const askedB = asked(load<u32>(entry, step * 4 + nextRow * 2), load<u32>(entry, step * 4 + nextRow * 3));
                   const apartB = special ? i16x8.ge_u(askedB, limit) : zero;
-                  const valueB = i16x8.add(special ? v128.andnot(carryB, apartB) : carryB, askedB);
-                  const dotB = isDot(valueB, askedB, v128.load(t, step * 32 + 16), bias);
-                  const eB = special ? v128.andnot(errorOf(valueB, dotB), apartB) : errorOf(valueB, dotB);
+                  const comeB = special ? v128.andnot(carryB, apartB) : carryB;
+                  const maskedB = byMask(askedB, comeB, v128.load(t, step * 64 + 48));
+                  const dotB = isDot(askedB, comeB, v128.load(t, step * 64 + 16), maskedB, light);
+                  const hiddenB = underBlack(dotB, lanes);
+                  const noneB = special ? v128.or(hiddenB, apartB) : hiddenB;
+                  const eB = i16x8.add(comeB, v128.andnot(leftOf(askedB, dotB), noneB));
                   const sumB = addLeft3(aB, eB);
                   carryB = i16x8.add(toRight(eB), v128.shuffle<u64>(sumA, sumB, 1, 2));
                   aB = i16x8.add(bB, toLeft2(eB));
                   bB = i16x8.add(cB, toLeft1(eB));
                   cB = toBelow(eB);
                   v128.store64_lane(below, sumB, 1, step * 8);
-                  dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(dotA, dotB));
+                  const laidA = i16x8.relaxed_laneselect(maskedA, dotA, hiddenA);
+                  const laidB = i16x8.relaxed_laneselect(maskedB, dotB, hiddenB);
+                  dots = i8x16.sub(i8x16.add(dots, dots), i8x16.narrow_i16x8_s(laidA, laidB));
                 } // × 4
               }
             }
@@ -188,8 +212,9 @@ export function fourRows(row: i32, maskRow: i32): i32 {
 export function oneRow(row: i32, maskRow: i32): i32 {
   const zero = i64x2(0, 0);
   const limit = i16x8.splat(<i16>(full + 1));
-  const bias = v128.load(biases);
-  const line = thresholds + <usize>((maskRow & (maskSide - 1)) * maskSide * 8);
+  const light = v128.load(notLightLanes);
+  const lanes = v128.load(blackLanes);
+  const line = <usize>((maskRow & (maskSide - 1)) * maskSide * 8);
   let a = zero, b = zero, c = zero, right = zero, dots = zero, anyDots = zero;
   for (let x = 0; x < widthPx; x += blockPx) {
     store<u8>(blockFlags, 0);
@@ -197,12 +222,14 @@ export function oneRow(row: i32, maskRow: i32): i32 {
     for (let i = 0; i < blockPx; i++) {
       const error = errors + <usize>((x + i) * 8);
       const asked = v128.load64_zero(<usize>load<u32>(entries + <usize>(i * 4)));
-      const special = i16x8.ge_u(asked, limit);
-      const value = i16x8.add(asked, v128.andnot(i16x8.add(v128.load64_zero(error), right), special));
-      const threshold = v128.load64_zero(line + <usize>(((x + i) & (maskSide - 1)) * 8));
-      const dot = isDot(value, asked, threshold, bias);
-      dots = i16x8.sub(i16x8.add(dots, dots), dot);
-      const e = v128.andnot(errorOf(value, dot), special);
+      const apart = i16x8.ge_u(asked, limit);
+      const come = v128.andnot(i16x8.add(v128.load64_zero(error), right), apart);
+      const place = line + <usize>(((x + i) & (maskSide - 1)) * 8);
+      const masked = byMask(asked, come, v128.load64_zero(masks + place));
+      const dot = isDot(asked, come, v128.load64_zero(thresholds + place), masked, light);
+      const hidden = underBlack(dot, lanes);
+      dots = i16x8.sub(i16x8.add(dots, dots), i16x8.relaxed_laneselect(masked, dot, hidden));
+      const e = i16x8.add(come, v128.andnot(leftOf(asked, dot), v128.or(hidden, apart)));
       right = toRight(e);
       const sum = addLeft3(a, e);
       a = i16x8.add(b, toLeft2(e));

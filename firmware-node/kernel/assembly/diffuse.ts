@@ -1,14 +1,20 @@
 /** The arithmetic of src/pixels/shiau-fan.ts on vectors, whatever their lanes are. */
 import { fullBits } from "./layout";
 
-/** Whether value lies above the threshold. */
-@inline export function isDot(value: v128, asked: v128, threshold: v128, bias: v128): v128 {
-  return i16x8.gt_s(value, i16x8.add(threshold, i16x8.relaxed_q15mulr_s(asked, bias)));
+/** Whether a pixel has a dot by the mask. `come` is the error that has come to it, of pixels that take none 0. */
+@inline export function byMask(asked: v128, come: v128, mask: v128): v128 {
+  return i16x8.gt_s(i16x8.add(asked, i16x8.shr_s(come, 5)), mask);
 }
 
-/** A pixel's error. */
-@inline export function errorOf(value: v128, dot: v128): v128 {
-  return i16x8.add(value, i16x8.shl(dot, fullBits));
+/** Whether it has one: by the mask where it asks for less than `light`, else by its value. */
+@inline export function isDot(asked: v128, come: v128, twiceThreshold: v128, masked: v128, light: v128): v128 {
+  const byValue = i16x8.gt_s(i16x8.add(asked, come), i16x8.avgr_u(twiceThreshold, asked));
+  return i16x8.relaxed_laneselect(masked, byValue, i16x8.gt_s(light, asked));
+}
+
+/** What is left of a pixel's value. */
+@inline export function leftOf(asked: v128, dot: v128): v128 {
+  return i16x8.add(asked, i16x8.shl(dot, fullBits));
 }
 
 /** What of an error goes right, below, one, two and three to the left of below. */

@@ -3,10 +3,10 @@
  * bands, and for all bands of a printer that has black alone.
  */
 import { entriesOf, hasSpecial, notWhite } from "./convert";
-import { addLeft3, errorOf, isDot, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
+import { addLeft3, byMask, isDot, leftOf, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
-  biases, blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, greyBlacks, lagPx,
-  lights, maskSide, narrowX, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlack, widthPx,
+  blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, greyBlacks, lagPx, lightest, lights,
+  maskSide, masks, narrowX, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlack, widthPx,
 } from "./layout";
 
 /** Black among the four planes of errors and thresholds: its byte. */
@@ -61,12 +61,15 @@ export function convertBlock(from: usize, to: usize, color: bool): i32 {
   v128.store(to, white, 48);
 }
 
+/** Thresholds, then masks, of eight rows, 32 bytes a step. */
 function gatherThresholds(maskRow: i32): void {
   for (let row = 0; row < 8; row++) {
-    const line = thresholds + <usize>(((maskRow + row) & (maskSide - 1)) * maskSide * 8);
+    const line = <usize>(((maskRow + row) & (maskSide - 1)) * maskSide * 8);
     for (let x = 0; x < maskSide; x++) {
-      const place = <usize>((x - row * lagPx) & (maskSide - 1));
-      store<u16>(rowThresholds + <usize>(x * 16 + row * 2), load<u16>(line + place * 8, black));
+      const place = line + <usize>(((x - row * lagPx) & (maskSide - 1)) * 8);
+      const to = rowThresholds + <usize>(x * 32 + row * 2);
+      store<u16>(to, load<u16>(thresholds + place, black));
+      store<u16>(to, load<u16>(masks + place, black), 16);
     }
   }
 }
@@ -111,7 +114,7 @@ export function eightGreyRows(pixels: usize, stride: i32, color: bool, row: i32,
   gatherThresholds(maskRow);
   const zero = i64x2(0, 0);
   const limit = i16x8.splat(<i16>(full + 1));
-  const bias = i16x8.splat(load<i16>(biases, black));
+  const light = i16x8.splat(<i16>(lightest + 1));
   let a = zero, b = zero, c = zero, sum = zero, right = zero, dots = zero, before = zero, anyDots = zero;
   for (let lagging = 1; lagging < 8; lagging++) {
     for (let x = 1; x <= lagging * lagPx; x++) store<u32>(entriesOf(lagging) - <usize>(x * 4), whiteBlack);
@@ -137,7 +140,7 @@ export function eightGreyRows(pixels: usize, stride: i32, color: bool, row: i32,
       const flags = (flagsBefore << 8) | load<u8>(blockFlags + <usize>block);
       flagsBefore = flags;
       let entry = entries + <usize>(block * blockPx * 4);
-      let t = rowThresholds + <usize>((x & (maskSide - 1)) * 16);
+      let t = rowThresholds + <usize>((x & (maskSide - 1)) * 32);
       let error = errors + <usize>(x * 8);
       const last = error + blockPx * 8;
       if ((flags & (notWhite * 0x010101)) == 0) {
@@ -147,14 +150,15 @@ export function eightGreyRows(pixels: usize, stride: i32, color: bool, row: i32,
         for (let i: usize = 24; i < 128; i += 8) store<u64>(error - behind + i, 0);
         a = b = c = sum = right = dots = zero;
       } else {
-        for (; error < last; error += 8, entry += 4, t += 16) {
+        for (; error < last; error += 8, entry += 4, t += 32) {
           const above = v128.load16_lane(error + black, v128.shuffle<u16>(sum, sum, 0, 0, 1, 2, 3, 4, 5, 6), 0);
           const asked = askedAt(entry);
-          const special = i16x8.ge_u(asked, limit);
-          const value = i16x8.add(asked, v128.andnot(i16x8.add(above, right), special));
-          const dot = isDot(value, asked, v128.load(t), bias);
+          const apart = i16x8.ge_u(asked, limit);
+          const come = v128.andnot(i16x8.add(above, right), apart);
+          const masked = byMask(asked, come, v128.load(t, 16));
+          const dot = isDot(asked, come, v128.load(t), masked, light);
           dots = i16x8.sub(i16x8.add(dots, dots), dot);
-          const e = v128.andnot(errorOf(value, dot), special);
+          const e = i16x8.add(come, v128.andnot(leftOf(asked, dot), apart));
           sum = addLeft3(a, e);
           right = toRight(e);
           a = i16x8.add(b, toLeft2(e));
@@ -188,8 +192,7 @@ export function eightGreyRows(pixels: usize, stride: i32, color: bool, row: i32,
 
 /** One row of pixels, for what a band has beyond groups of eight. Returns whether any dot was laid. */
 export function oneGreyRow(pixels: usize, color: bool, row: i32, maskRow: i32): bool {
-  const line = thresholds + <usize>((maskRow & (maskSide - 1)) * maskSide * 8) + black;
-  const bias: i32 = load<i16>(biases, black);
+  const line = <usize>((maskRow & (maskSide - 1)) * maskSide * 8) + black;
   let a = 0, b = 0, c = 0, right = 0;
   let dots: u32 = 0;
   let anyDots: u32 = 0;
@@ -200,9 +203,12 @@ export function oneGreyRow(pixels: usize, color: bool, row: i32, maskRow: i32): 
     let e = 0;
     let dot = asked > full;
     if (asked >= 0 && asked <= full) {
-      const value = asked + load<i16>(error, black) + right;
-      dot = value > load<i16>(line + <usize>((x & (maskSide - 1)) * 8)) + ((asked * bias + 16384) >> 15);
-      e = value - (dot ? full : 0);
+      const place = line + <usize>((x & (maskSide - 1)) * 8);
+      const come = load<i16>(error, black) + right;
+      dot = asked <= lightest
+        ? asked + (come >> 5) > load<i16>(masks + place)
+        : asked + come > (load<i16>(thresholds + place) + asked + 1) >> 1;
+      e = asked + come - (dot ? full : 0);
     }
     dots = (dots << 1) | <u32>dot;
     const e16 = e >> 4;

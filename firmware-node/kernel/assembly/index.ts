@@ -5,7 +5,7 @@ import { eightGreyRows, oneGreyRow } from "./grey";
 import { blackNeutrals, greyRows, input, inputStride, output, outputStride, planeStride, widthPx } from "./layout";
 import { orderedBlackRow, orderedColorRow } from "./ordered";
 
-export { biases, blacks, clearErrors, dithers, inks, lights, open, thresholds, useStrip } from "./layout";
+export { blacks, clearErrors, dithers, inks, lights, masks, open, thresholds, useStrip } from "./layout";
 export { spreadGrey } from "./convert";
 
 /** Planes with dots: bit 0 cyan, bit 1 magenta, bit 2 yellow, bit 3 black. */

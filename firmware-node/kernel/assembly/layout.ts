@@ -13,6 +13,8 @@ export const blockPx: i32 = 16;
 export const lagPx: i32 = 4;
 /** As in src/pixels/ink-table.ts. */
 export const full: i32 = 8192;
+/** As in src/pixels/shiau-fan.ts: coverage up to it is laid by the mask. */
+export const lightest: i32 = 246;
 /** Shifted so far to the left, a comparison's −1 is −`full`. */
 export const fullBits: i32 = 13;
 export const gridSide: i32 = 33;
@@ -33,22 +35,22 @@ export const greyBlacks: i32 = <i32>blacks + lightEntries * 2;
 export const whiteBlack: i32 = greyBlacks + 255 * 2;
 /** 3 × 256 × 4 bytes: what red, green, blue add to a pixel's light. */
 export const lights: usize = (whiteBlack + 2 + 15) & ~15;
-/** 8 bytes a place of the mask: thresholds of the four planes but for the coverage's part. */
+/** 8 bytes a place of the mask: of the four planes twice the thresholds but for the coverage's part; of drafts, the thresholds. */
 export const thresholds: usize = lights + 3 * 256 * 4;
+/** 8 bytes a place of the mask: the mask of the four planes, 0 to `full` − 1. */
+export const masks: usize = thresholds + maskSide * maskSide * 8;
 /** 4 bytes a place of the mask: threshold of the look-up, twice. */
-export const dithers: usize = thresholds + maskSide * maskSide * 8;
-/** 16 bytes: what coverage adds to the threshold, in 1/32768, four planes twice. */
-export const biases: usize = dithers + maskSide * maskSide * 4;
+export const dithers: usize = masks + maskSide * maskSide * 8;
 
 // Working memory.
 /** Bytes that a row of `entries` takes. */
 export const entriesStride: i32 = (chunkPx + 4 * blockPx) * 4;
 /** A chunk's pixels as addresses of entries of `inks` or `blacks`, 4 bytes a pixel, one row after another. */
-export const entries: usize = biases + 16;
-/** Thresholds of a group of rows along the mask, row beside row. */
+export const entries: usize = dithers + maskSide * maskSide * 4;
+/** Thresholds and masks of a group of rows along the mask, row beside row. */
 export const rowThresholds: usize = entries + 8 * entriesStride;
 /** One byte a block of the chunk: what its rows hold, see `convert.ts`. */
-export const blockFlags: usize = rowThresholds + maskSide * 32;
+export const blockFlags: usize = rowThresholds + maskSide * 64;
 const errorsBegin: usize = (blockFlags + 64 + 63) & ~63;
 
 /** The widest page, padded. */

@@ -74,7 +74,7 @@ function* bands(chart: Chart, inks: readonly Colorant[], job: WedgeJob, widthPx:
         }
         row.fill(noInk);
         for (const { left, right, coverage } of here) row.fill(coverage, left, right);
-        layer.diffusion.row(row, 0, 1, bits, y * strideBytes);
+        layer.diffusion.row(row, 0, 1, bits, y * strideBytes, undefined);
       }
       return { colorant: layer.colorant, bits };
     });

@@ -4,7 +4,7 @@ import type { Colorant, DotPlane } from "./halftoner.ts";
 import { blackOfGrey, ditherOf, type InkTable, noInk } from "./ink-table.ts";
 import { orderedThresholds } from "./ordered.ts";
 import type { HalftoneName, Inks } from "./screen.ts";
-import { planeRules } from "./shiau-fan.ts";
+import { planeMasks } from "./shiau-fan.ts";
 import { type PixelKind, rowsOf, type Strip } from "./strip-memory.ts";
 
 /** What kernel.wasm exports; addresses are of its memory. */
@@ -35,16 +35,15 @@ export function tablesOf(table: InkTable) {
   const greyBlack = blackOfGrey(table);
   const greys = new Int16Array(greyBlack.length * 4).fill(noInk);
   for (const [value, k] of greyBlack.entries()) greys[value * 4 + black] = k;
-  const biases = planeRules.map(({ bias }) => bias);
   return {
     inks: Int16Array.from([...table.cube, ...greys]),
     blacks: Int16Array.from([...table.black, ...greyBlack]),
     lights: new Int16Array(Uint32Array.from(table.light.flatMap((parts) => [...parts])).buffer),
-    thresholds: sideBySide(planeRules.map((rule) => rule.thresholds)),
+    thresholds: sideBySide(planeMasks.map(({ twiceThreshold }) => twiceThreshold)),
+    masks: sideBySide(planeMasks.map(({ mask }) => mask)),
     dithers: Int16Array.from({ length: maskSide * maskSide * 2 }, (_, i) =>
       ditherOf((i >> 1) % maskSide, Math.floor(i / 2 / maskSide)),
     ),
-    biases: Int16Array.from([...biases, ...biases]),
   };
 }
 

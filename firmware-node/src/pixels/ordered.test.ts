@@ -52,7 +52,7 @@ test("rows go on where those before ended, also after skipped ones", () => {
     const screen = orderedDither(64, 3);
     screen.skip(skipped);
     const bits = new Uint8Array(8);
-    screen.row(new Int16Array(64).fill(full / 3), 0, 1, bits, 0);
+    screen.row(new Int16Array(64).fill(full / 3), 0, 1, bits, 0, undefined);
     return Buffer.from(bits).toString("hex");
   };
   expect(rowOf(5)).not.toBe(rowOf(0));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { dotsOf, flatBand } from "../testing/dot-pages.ts";
-import { maskSide, maskValues } from "./blue-noise.ts";
+import { maskRanks, maskSide } from "./blue-noise.ts";
 import { coverageRows, referenceHalftoner } from "./reference.ts";
 import {
   blackOfGrey,
@@ -21,17 +21,34 @@ const table = idealInks();
 const mean = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 
-/** Dots of a flat patch of one plane, one byte a dot. */
-function patch(plane: number, coverage: number, width: number, height: number): Uint8Array {
+/** A row of dots, one byte a dot, as bits. */
+const packed = (dots: Uint8Array): Uint8Array =>
+  Uint8Array.from({ length: Math.ceil(dots.length / 8) }, (_, byte) =>
+    dots.subarray(byte * 8, byte * 8 + 8).reduce((bits, dot, i) => bits | (dot << (7 - i)), 0),
+  );
+
+/** Dots of a flat patch of one plane, one byte a dot; of a colour, where black has the dots of `black`. */
+function patch(plane: number, coverage: number, width: number, height: number, black?: Uint8Array) {
   const { row } = diffusion(width, plane);
   const asked = new Int16Array(width).fill(coverage);
   const dots = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {
     const bits = new Uint8Array(Math.ceil(width / 8));
-    row(asked, 0, 1, bits, 0);
+    row(asked, 0, 1, bits, 0, black && packed(black.subarray(y * width, (y + 1) * width)));
     for (let x = 0; x < width; x++) dots[y * width + x] = (bits[x >> 3]! >> (7 - (x & 7))) & 1;
   }
   return dots;
+}
+
+/** Standard deviation of the means of blocks of 16 × 16 dots. */
+function unevenness(dots: Uint8Array, width: number): number {
+  const sums = new Map<number, number>();
+  for (const [i, dot] of dots.entries()) {
+    const block = (Math.floor(i / width) >> 4) * width + ((i % width) >> 4);
+    sums.set(block, (sums.get(block) ?? 0) + dot);
+  }
+  const means = [...sums.values()].map((sum) => sum / 256);
+  return Math.sqrt(mean(means.map((value) => (value - mean(means)) ** 2)));
 }
 
 describe("the ideal engine's table", () => {
@@ -181,13 +198,22 @@ describe("diffusion", () => {
     }
   });
 
+  test("a light tint's first dots do not come in a line", () => {
+    for (const plane of [0, 1, 2, 3]) {
+      const width = 2048;
+      const dots = patch(plane, Math.round(0.01 * full), width, 24);
+      const fullness = (y: number) => mean(dots.subarray(y * width, (y + 4) * width)) / 0.01;
+      for (let y = 0; y < 20; y++) expect(fullness(y)).toBeLessThan(2.7);
+    }
+  });
+
   test("solid pixels have dots and empty ones none, whatever lies around them", () => {
     const width = 64;
     const { row } = diffusion(width, 3);
     const asked = Int16Array.from({ length: width }, (_, x) => [solid, 3000, noInk, 5000][x % 4]!);
     for (let y = 0; y < 200; y++) {
       const bits = new Uint8Array(8);
-      row(asked, 0, 1, bits, 0);
+      row(asked, 0, 1, bits, 0, undefined);
       for (const byte of bits) expect(byte & 0b10101010).toBe(0b10001000);
     }
   });
@@ -202,6 +228,58 @@ describe("diffusion", () => {
         );
       }
     }
+  });
+});
+
+describe("colours under black", () => {
+  const side = 512;
+  const shares = [0.02, 0.1, 0.5, 0.9];
+  const ofBlack = new Map(
+    [0.3, 0.5, 0.95].map((share) => [share, patch(3, Math.round(share * full), side, side)]),
+  );
+
+  test("lie there as often as chance would have it", () => {
+    for (const [black, dots] of ofBlack) {
+      for (const share of shares) {
+        const cyan = patch(0, Math.round(share * full), side, side, dots);
+        expect(Math.abs(mean(cyan) - share)).toBeLessThan(0.005);
+        expect(Math.abs(mean(cyan.map((dot, i) => dot & dots[i]!)) - share * black)).toBeLessThan(0.005);
+      }
+    }
+  });
+
+  test("leave what is seen of them even, which dots that know nothing of black do not", () => {
+    const black = ofBlack.get(0.5)!;
+    const seen = (told?: Uint8Array) =>
+      unevenness(
+        patch(1, full / 2, side, side, told).map((dot, i) => (black[i] ? 0 : dot)),
+        side,
+      );
+    expect(seen(black)).toBeLessThan(0.6 * seen());
+  });
+
+  test("go on below it with the error that came from above", () => {
+    const width = 2048;
+    /** Dots a column below rows under black, after a first row with or without a light tint that lays less than it asks for. */
+    const below = (first: number) => {
+      const { row } = diffusion(width, 0);
+      const laid = (coverage: number, rows: number, black: number) => {
+        const under = new Uint8Array(width / 8).fill(black);
+        let dots = 0;
+        for (let y = 0; y < rows; y++) {
+          const bits = new Uint8Array(width / 8);
+          row(new Int16Array(width).fill(coverage), 0, 1, bits, 0, under);
+          for (const byte of bits) for (let bit = 0; bit < 8; bit++) dots += (byte >> bit) & 1;
+        }
+        return dots / width;
+      };
+      const owed = Math.max(first, 0) / full - laid(first, 1, 0);
+      laid(3000, 20, 255);
+      return { owed, dots: laid(3000, 64, 0) };
+    };
+    const [tinted, empty] = [below(400), below(noInk)];
+    expect(tinted.owed).toBeGreaterThan(0.03);
+    expect(Math.abs(tinted.dots - empty.dots - tinted.owed)).toBeLessThan(0.3 * tinted.owed);
   });
 });
 
@@ -249,10 +327,9 @@ test("text with soft edges has no dot on the paper around it and no hole in it",
   }
 });
 
-test("the mask has each of its 256 values as often", () => {
-  const counts = new Uint32Array(256);
-  for (const value of maskValues) counts[value]!++;
-  expect(counts.every((count) => count === (maskSide * maskSide) / 256)).toBe(true);
+test("the mask has each of its ranks once", () => {
+  expect(new Set(maskRanks).size).toBe(maskSide * maskSide);
+  expect(Math.max(...maskRanks)).toBe(maskSide * maskSide - 1);
 });
 
 describe("a table whose neutrals go through the cube", () => {

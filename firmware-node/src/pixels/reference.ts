@@ -95,8 +95,10 @@ export function referenceHalftoner(
       for (let y = 0; y < rows; y++, pageY++) {
         if (kind === "grey") coverage.grey(pixels, y * width, row, pageY);
         else coverage.color(pixels, y * width * 3, row, pageY);
-        for (const [i, plane] of planes.entries()) {
-          screensOfPlanes[i]!.row(row, plane, 4, dots[i]!.bits, y * strideBytes);
+        // Black first: colours ask where its dots are.
+        for (let i = planes.length - 1; i >= 0; i--) {
+          const under = planes[i] === black ? undefined : dots.at(-1)!.bits;
+          screensOfPlanes[i]!.row(row, planes[i]!, 4, dots[i]!.bits, y * strideBytes, under);
         }
       }
       return dots.filter(({ bits }) => bits.some((byte) => byte !== 0));

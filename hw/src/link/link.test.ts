@@ -22,7 +22,7 @@ import {
   sheets,
   allMessages,
   isStacked,
-} from "./test-rig.ts";
+} from "../testing/link-rig.ts";
 
 describe("a job", () => {
   test("is printed as it was sent, and its stacked sheets are acknowledged with their digest", () => {

@@ -13,7 +13,7 @@ import {
   sheets,
   allMessages,
   isStacked,
-} from "./test-rig.ts";
+} from "../testing/link-rig.ts";
 
 /** What a host does once the engine is there again: the job goes on after what is stacked. */
 function goOn(rig: Rig, known: number): void {

@@ -8,12 +8,12 @@ import {
   type PlainBand,
 } from "../../protocol/index.ts";
 import { EngineModel, type EngineModelOptions } from "../engine-model.ts";
-import { type Clock, VirtualClock } from "./clock.ts";
-import { type EngineMemory, instantMechanics, type Mechanics } from "./engine-device.ts";
-import { FaultyLine, type LineOptions } from "./faulty-line.ts";
-import { HostLink, type LinkEvent } from "./host-link.ts";
-import { randomInt, seededRandom } from "./random.ts";
-import { SimulatedEngine } from "./simulated-engine.ts";
+import { type Clock, VirtualClock } from "../link/clock.ts";
+import { type EngineMemory, instantMechanics, type Mechanics } from "../link/engine-device.ts";
+import { FaultyLine, type LineOptions } from "../link/faulty-line.ts";
+import { HostLink, type LinkEvent } from "../link/host-link.ts";
+import { randomInt, seededRandom } from "../link/random.ts";
+import { SimulatedEngine } from "../link/simulated-engine.ts";
 
 const capabilities: Capabilities = {
   makeAndModel: "Test engine",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Board, type InstallOptions } from "./board.ts";
 import { packBundle, verifyBundle } from "./bundle.ts";
-import { type Disk, disk, diskError } from "./disk.ts";
+import { type Disk, disk, diskError, exists } from "./disk.ts";
 import { signKeySet } from "@platen/proto/bundle";
 import type { ManifestInput } from "@platen/proto/bundle";
 import {
@@ -25,6 +25,16 @@ async function bundleOf(folder: string, version: string, changes: Parameters<typ
   const file = join(folder, `${version}-${Object.values(changes).join("")}.bundle`);
   await packBundle({ folder: tree, manifest, privateKey: releaseKey, file, level: 1 });
   return file;
+}
+
+async function runtimeOf(folder: string) {
+  const tree = join(folder, "node");
+  await makeTree(tree, { "bin/node": "#!/bin/sh\n" });
+  const file = join(folder, "runtime.bundle");
+  const { runtime: _, ...common } = appManifest("24.0.0") as Extract<ManifestInput, { kind: "app" }>;
+  const manifest: ManifestInput = { ...common, kind: "runtime", name: "node", main: "bin/node" };
+  const { payload } = await packBundle({ folder: tree, manifest, privateKey: releaseKey, file });
+  return { file, payload };
 }
 
 /** A board that runs 1.0.0. */
@@ -139,12 +149,7 @@ describe("a board", () => {
   test("keeps runtimes that its versions need, and no others", async () => {
     await using folder = await tempFolder();
     const board = await newBoard(folder.path);
-    const tree = join(folder.path, "node");
-    await makeTree(tree, { "bin/node": "#!/bin/sh\n" });
-    const file = join(folder.path, "runtime.bundle");
-    const { runtime: _, ...common } = appManifest("24.0.0") as Extract<ManifestInput, { kind: "app" }>;
-    const manifest: ManifestInput = { ...common, kind: "runtime", name: "node", main: "bin/node" };
-    const { payload } = await packBundle({ folder: tree, manifest, privateKey: releaseKey, file });
+    const { file, payload } = await runtimeOf(folder.path);
     await board.install(file, here);
     expect(await board.runtime(payload.sha256)).toBe(
       join(board.root, "runtimes", payload.sha256, "bin/node"),
@@ -264,6 +269,28 @@ describe("the power cut at every step of an update", () => {
     }
     expect([...seen].sort()).toEqual(["1.0.0", "1.1.0", "1.1.0 on trial"]);
   });
+});
+
+test("the power cut while a runtime is removed leaves none that passes for whole", async () => {
+  await using folder = await tempFolder();
+  const { root } = await newBoard(folder.path);
+  const { file, payload } = await runtimeOf(folder.path);
+  for (let steps = 0, over = false; !over; steps++) {
+    await new Board(root).install(file, here);
+    const { disk: cut } = failingAfter(steps, () => new Error("the power is gone"));
+    // What a folder loses first, nobody knows.
+    const removeTree = async (path: string): Promise<void> => {
+      if (await exists(path)) await rm(join(path, "bin"), { recursive: true, force: true }).catch(() => {});
+      await cut.removeTree(path);
+    };
+    over = await new Board(root, { ...cut, removeTree }).sweepRuntimes().then(
+      () => true,
+      () => false,
+    );
+    const main = await new Board(root).runtime(payload.sha256);
+    if (main) expect(await exists(main)).toBe(true);
+  }
+  expect(await readdir(join(root, "runtimes"))).toEqual([]);
 });
 
 describe("a full disk at every step of an update", () => {

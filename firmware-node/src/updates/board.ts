@@ -218,21 +218,24 @@ export class Board {
     signal?: AbortSignal,
   ): Promise<void> {
     const folder = this.#path(place, name);
-    const clear = async () => {
-      await this.#disk.removeTree(`${folder}.json`);
-      await this.#disk.syncFolder(this.#path(place));
-      await this.#disk.removeTree(folder);
-    };
-    await clear();
+    await this.#clear(place, name);
     try {
       await unpackBundle(file, bundle, folder, { disk: this.#disk, ...(signal && { signal }) });
       await this.#disk.syncFolder(this.#path(place));
       await replaceFile(this.#disk, `${folder}.json`, encodeManifest(bundle.manifest));
     } catch (error) {
       // What came of it only takes space; the reason matters more than a second failure.
-      await clear().catch(() => {});
+      await this.#clear(place, name).catch(() => {});
       throw error;
     }
+  }
+
+  /** The manifest goes first, and is gone for good: without it nothing that is left passes for whole. */
+  async #clear(place: string, name: string): Promise<void> {
+    const folder = this.#path(place, name);
+    await this.#disk.removeTree(`${folder}.json`);
+    await this.#disk.syncFolder(this.#path(place));
+    await this.#disk.removeTree(folder);
   }
 
   async #withdrawTrial(): Promise<void> {
@@ -247,14 +250,20 @@ export class Board {
     return bytes && this.#path("runtimes", sha256, parseManifest(bytes).main);
   }
 
-  /** Runtimes that neither slot needs are removed. */
-  async sweepRuntimes(): Promise<void> {
-    const slots = [await this.#slot("a"), await this.#slot("b")];
-    const needed = new Set(slots.map((slot) => slot?.manifest.runtime.sha256));
+  /** Removes the runtimes that neither a slot nor an offer needs; `offered` are payloads. */
+  async sweepRuntimes(offered: readonly string[] = []): Promise<void> {
+    const current = await this.current();
+    // Nobody knows then which one runs.
+    if (!current) return;
+    const other = await this.#slot(otherThan(current.name));
+    const { sha256 } = current.manifest.runtime;
+    const needed = new Set([...offered, sha256, other?.manifest.runtime.sha256]);
     for (const name of await readdir(this.#path("runtimes"))) {
-      if (!needed.has(name.replace(/\.json(\.part)?$/, ""))) {
-        await this.#disk.removeTree(this.#path("runtimes", name));
-      }
+      const payload = name.replace(/\.json(\.part)?$/, "");
+      if (needed.has(payload)) continue;
+      await this.#clear("runtimes", payload);
+      // A manifest that a power cut kept from its place has a name of its own.
+      await this.#disk.removeTree(this.#path("runtimes", name));
     }
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -10,7 +10,7 @@ import {
   PrinterUpdateService,
   UpdatePhase,
 } from "@platen/proto";
-import { signDowngrade, signKeySet } from "@platen/proto/bundle";
+import { type Manifest, type ManifestInput, signDowngrade, signKeySet } from "@platen/proto/bundle";
 import { describe, expect, test } from "vitest";
 import { Board } from "./board.ts";
 import { packBundle } from "./bundle.ts";
@@ -34,7 +34,20 @@ async function bundleOf(folder: string, version: string, privateKey = releaseKey
   await makeTree(tree, { "main.js": "", "ballast.bin": ballast });
   const file = `${tree}.bundle`;
   const manifest = appManifest(version);
-  const { payload } = await packBundle({ folder: tree, manifest, privateKey, file, level: 1 });
+  return offeredFrom(file, await packBundle({ folder: tree, manifest, privateKey, file, level: 1 }));
+}
+
+/** A runtime, and how a backend offers it. */
+async function runtimeOf(folder: string, version: string) {
+  const tree = join(folder, `node-${version}`);
+  await makeTree(tree, { "bin/node": version });
+  const file = `${tree}.bundle`;
+  const { runtime: _, ...common } = appManifest(version) as Extract<ManifestInput, { kind: "app" }>;
+  const manifest: ManifestInput = { ...common, kind: "runtime", name: "node", main: "bin/node" };
+  return offeredFrom(file, await packBundle({ folder: tree, manifest, privateKey: releaseKey, file }));
+}
+
+async function offeredFrom(file: string, { version, payload }: Manifest) {
   const bytes = await readFile(file);
   const sha256Hex = createHash("sha256").update(bytes).digest("hex");
   const offered = {
@@ -72,7 +85,7 @@ interface Backend {
   /** What it offers now. */
   readonly offer: () => Offer | undefined;
   /** What comes over the line in answer to a request. */
-  readonly line: (startByte: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+  readonly line: (startByte: number, signal: AbortSignal, url: URL) => AsyncIterable<Uint8Array>;
   /** Called with each check, before it is answered; what it throws the printer gets for an answer. */
   readonly hear?: (phase: UpdatePhase) => void;
   /** The key set that follows one of that number. */
@@ -133,9 +146,9 @@ function updaterOf(
     },
     printerKey: () => "key",
     fetch: {
-      getFrom: async (_url, _headers, startByte, signal) => {
+      getFrom: async (url, _headers, startByte, signal) => {
         starts.push(startByte);
-        return { startByte, totalBytes: undefined, etag: "", bytes: line(startByte, signal!) };
+        return { startByte, totalBytes: undefined, etag: "", bytes: line(startByte, signal!, url) };
       },
     },
     boardName: "linux-test",
@@ -387,6 +400,53 @@ describe("before the change to a version that is ready", () => {
     expect(misses).toBe(3);
     expect((await board.next()).trial).toBe(true);
   });
+});
+
+test("a runtime comes with the app that needs it, unless the image's own is the one", async () => {
+  await using folder = await tempFolder();
+  const { board, bytes, offer } = await boardAndBundle(folder.path);
+  const [own, other] = [
+    await runtimeOf(folder.path, process.versions.node),
+    await runtimeOf(folder.path, "99.0.0"),
+  ];
+  const asked: string[] = [];
+  const line = async function* (_: number, __: AbortSignal, { href }: URL): AsyncGenerator<Uint8Array> {
+    asked.push(href);
+    yield href === other.offered.url ? other.bytes : bytes;
+  };
+  const [app] = offer.bundles;
+  const bundles = [own.offered, other.offered, app!];
+  await using updater = updaterOf(board, { offer: () => ({ ...offer, bundles }), line });
+  await updater.running;
+  expect(asked).toEqual([other.offered.url, app!.url]);
+  expect(await board.runtime(own.offered.payloadSha256Hex)).toBeUndefined();
+  expect(await board.runtime(other.offered.payloadSha256Hex)).toBeDefined();
+});
+
+test("what neither a slot nor an offer needs is given back, before a download and when a version is kept", async () => {
+  await using folder = await tempFolder();
+  const { board, bytes, offer } = await boardAndBundle(folder.path);
+  const runtime = await runtimeOf(folder.path, "99.0.0");
+  const inFolder = async (name: string) => (await readdir(join(board.root, name))).sort();
+  await board.install(runtime.file, { board: "linux-test", channel: undefined });
+  for (const name of ["0.bundle", "1.part"]) await writeFile(join(board.root, "downloads", name), "");
+  const line = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  };
+  {
+    await using updater = updaterOf(board, { offer: () => offer, line });
+    await updater.running;
+  }
+  expect(await inFolder("runtimes")).toEqual([]);
+  expect(await inFolder("downloads")).toEqual([`${offer.bundles[0]!.sha256Hex}.bundle`]);
+
+  await board.next();
+  await board.judge("good", "");
+  const health = { missing: [], passed: () => {} };
+  await using kept = updaterOf(board, { offer: () => undefined, line }, { health, version: "1.1.0" });
+  await kept.until(() => kept.told.at(-1)?.phase === UpdatePhase.UP_TO_DATE);
+  await kept.looksAgain();
+  expect(await inFolder("downloads")).toEqual([]);
 });
 
 test("a version on trial takes no prints before it is kept, and looks for the next after that, though a full disk remembers nothing", async () => {

@@ -133,6 +133,7 @@ export class Updater {
           this.#pause = undefined;
           this.#progress = { phase: UpdatePhase.UP_TO_DATE };
           await this.#check(signal);
+          await this.#sweep([]);
         }
         if (this.#pause) waitMs = Math.min(waitMs, retryMs);
         else if (offer && (await this.#take(offer, signal))) return;
@@ -295,9 +296,10 @@ export class Updater {
     const { offer, signal, say } = attempt;
     for (const bundle of offer.bundles) requireHashes(bundle);
     const downgrade = await this.#permit(offer);
+    await this.#sweep(offer.bundles);
     for (const bundle of offer.bundles) {
       const { payloadSha256Hex: payloadSha256 } = bundle;
-      if (bundle !== app && (await board.runtime(payloadSha256))) continue;
+      if (bundle !== app && (await this.#hasRuntime(bundle))) continue;
       await say(UpdatePhase.DOWNLOADING, `fetching version ${bundle.version}`, 0);
       const file = await this.#download(bundle, attempt);
       await say(UpdatePhase.VERIFYING);
@@ -313,10 +315,27 @@ export class Updater {
     }
   }
 
-  async #download(bundle: OfferedBundle, { offer, signal, say }: Attempt): Promise<string> {
-    const { board, printer, printerKey, fetch } = this.#options;
-    const folder = join(board.root, "downloads");
-    await sweepDownloads(folder, new Set(offer.bundles.map(({ sha256Hex }) => sha256Hex)));
+  /** Whether a runtime is unpacked here, or is the image's own, which this app runs on where it has none. */
+  async #hasRuntime({ payloadSha256Hex, version }: OfferedBundle): Promise<boolean> {
+    const { board } = this.#options;
+    if (await board.runtime(payloadSha256Hex)) return true;
+    const own = (await board.current())?.manifest.runtime;
+    return version === process.versions.node && own !== undefined && !(await board.runtime(own.sha256));
+  }
+
+  /** Gives back the space of all that neither a slot nor an offer needs. */
+  async #sweep(offered: readonly OfferedBundle[]): Promise<void> {
+    const { board } = this.#options;
+    await sweepDownloads(this.#downloads, new Set(offered.map(({ sha256Hex }) => sha256Hex)));
+    await board.sweepRuntimes(offered.map(({ payloadSha256Hex }) => payloadSha256Hex));
+  }
+
+  get #downloads(): string {
+    return join(this.#options.board.root, "downloads");
+  }
+
+  async #download(bundle: OfferedBundle, { signal, say }: Attempt): Promise<string> {
+    const { printer, printerKey, fetch } = this.#options;
     const url = URL.parse(bundle.url);
     if (!url) throw unusable();
     const sizeBytes = Number(bundle.sizeBytes);
@@ -336,7 +355,7 @@ export class Updater {
     })().catch(() => {});
     try {
       return await download(
-        folder,
+        this.#downloads,
         { sha256: bundle.sha256Hex, sizeBytes },
         (startByte, fetchSignal) => fetch.getFrom(url, headers, startByte, fetchSignal),
         (bytes) => {

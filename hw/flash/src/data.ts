@@ -25,7 +25,7 @@ export async function makeData(
   tree: string,
   { bundle, keySet, epochS, signal }: DataOptions,
 ): Promise<void> {
-  for (const folder of ["system/systemd", "system/journal", "platen/state", "platen/config"]) {
+  for (const folder of ["system/systemd", "system/journal", "platen/state"]) {
     await mkdir(join(tree, folder), { recursive: true });
   }
   // As a board itself would: what comes from here is what an update leaves behind.

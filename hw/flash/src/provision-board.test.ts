@@ -32,7 +32,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const give = (text: string) => writeFile(join(board.boot, settingsFile), text);
 const config = async () =>
-  JSON.parse(await readFile(join(board.prefix, "data/platen/config/printer.json"), "utf8")) as Record<
+  JSON.parse(await readFile(join(board.prefix, "data/config/printer.json"), "utf8")) as Record<
     string,
     unknown
   >;
@@ -45,7 +45,8 @@ test("settings are taken over, and their secrets wiped from the boot partition",
   expect(await readFile(join(board.boot, takenFile), "utf8")).not.toContain("hush");
   const stored = await stat(join(board.system, settingsFile));
   expect(stored.mode & 0o777).toBe(0o600);
-  expect((await stat(join(board.prefix, "data/platen/config/printer.json"))).mode & 0o777).toBe(0o600);
+  expect((await stat(join(board.prefix, "data/config/printer.json"))).mode & 0o777).toBe(0o640);
+  expect((await stat(join(board.prefix, "data/config"))).mode & 0o777).toBe(0o750);
 });
 
 test("the next start sets the board up after what it has", async () => {
@@ -84,19 +85,47 @@ test("the file that the board left behind can be changed and given back without 
   expect(await config()).toMatchObject({ printerId: "hall", enrolmentKey: "hush" });
 });
 
-test("the power may go before the file is wiped: the next start takes it over again, and wipes it", async () => {
+test("a boot partition that cannot be written to keeps nothing from being set up; the file is wiped once it can", async () => {
   await give(toml);
-  const cut: Board = { ...board, writable: () => Promise.reject(new Error("power cut")) };
-  await expect(provisionBoard(cut)).rejects.toThrow("power cut");
+  const cut: Board = {
+    ...board,
+    writable: () => Promise.reject(new Error("mount: cannot remount read-write")),
+  };
+  expect(await provisionBoard(cut)).toBe("office");
+  expect(await config()).toMatchObject({ printerId: "office" });
   expect(await readdir(board.boot)).toEqual([settingsFile]);
   expect(await provisionBoard(board)).toBe("office");
   expect(await readdir(board.boot)).toEqual([takenFile]);
 });
 
+test("settings that the board cannot read any more are replaced by a right file", async () => {
+  await writeFile(join(board.system, settingsFile), "");
+  expect(await provisionBoard(board)).toBeUndefined();
+  await give(toml);
+  expect(await provisionBoard(board)).toBe("office");
+  await rm(board.prefix, { recursive: true });
+  expect(await provisionBoard(board)).toBe("office");
+});
+
+test("settings that cannot be kept hold for this start, and stay on the boot partition", async () => {
+  await give(toml);
+  await rm(board.system, { recursive: true });
+  await writeFile(board.system, "");
+  expect(await provisionBoard(board)).toBe("office");
+  expect(await config()).toMatchObject({ printerId: "office" });
+  expect(await readdir(board.boot)).toEqual([settingsFile]);
+});
+
+test("root writes nothing where the printer's program could have put a link", async () => {
+  await give(toml);
+  await provisionBoard(board);
+  expect(await readdir(join(board.prefix, "data"))).toEqual(["config"]);
+});
+
 test("nothing is written that has not changed", async () => {
   await give(toml);
   await provisionBoard(board);
-  const file = join(board.prefix, "data/platen/config/printer.json");
+  const file = join(board.prefix, "data/config/printer.json");
   const { ino } = await stat(file);
   await provisionBoard(board);
   expect((await stat(file)).ino).toBe(ino);

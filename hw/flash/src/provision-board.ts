@@ -1,9 +1,10 @@
 /**
  * The board's side of provisioning, run as root before the network at each start. Settings that lie on the boot partition are
- * checked and taken over, and their secrets wiped from there; then the system is set up after those that the board has.
- * A power cut at any moment is made good by the next start: the file is wiped only once its contents are safe.
+ * checked and taken over; the system is set up after those that the board has; then their secrets are wiped from the boot partition.
+ * A power cut at any moment is made good by the next start: the file is wiped only once its contents are safe. What goes wrong is
+ * said in the log, and keeps nothing else from being done.
  */
-import { chown, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import { render } from "./render.ts";
@@ -21,7 +22,7 @@ export interface Board {
   readonly system: string;
   /** Before the paths of what is written: empty on the board. */
   readonly prefix: string;
-  /** Who owns the printer's files. */
+  /** Of the printer's settings: whose group may read them. Its program may change nothing where root writes. */
   readonly owner: { readonly uid: number; readonly gid: number };
   /** Lets `work` write to the boot partition, which is read-only else. */
   readonly writable: (work: () => Promise<void>) => Promise<void>;
@@ -66,41 +67,76 @@ async function wipe(path: string): Promise<void> {
   await sync(dirname(path));
 }
 
-/** The settings that the board has, after a look at the boot partition. Undefined: none yet. */
-async function takeOver(board: Board): Promise<Settings | undefined> {
-  const stored = join(board.system, settingsFile);
-  const old = await textOf(stored);
-  const present = old === undefined ? undefined : parseSettings(old);
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** Resolves to whether it was done. */
+async function isDone(what: string, work: Promise<void>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    say(`${what}: ${(error as Error).message}`);
+    return false;
+  }
+}
+
+/** The settings that the board has. Undefined: none yet, or none that can be read any more. */
+async function storedSettings(board: Board): Promise<Settings | undefined> {
+  try {
+    const toml = await textOf(join(board.system, settingsFile));
+    return toml === undefined ? undefined : parseSettings(toml);
+  } catch (error) {
+    say(`the board's settings cannot be used any more: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+interface Taken {
+  readonly settings: Settings | undefined;
+  /** What is to be written to the boot partition once the board is set up. */
+  readonly answer?: () => Promise<void>;
+}
+
+/** The settings that the board is to have, after a look at the boot partition. */
+async function takeOver(board: Board): Promise<Taken> {
+  const present = await storedSettings(board);
   const given = join(board.boot, settingsFile);
-  const toml = await textOf(given);
-  if (toml === undefined) return present;
   let settings: Settings;
   try {
+    const toml = await textOf(given);
+    if (toml === undefined) return { settings: present };
     settings = withKept(parseSettings(toml), present);
   } catch (error) {
-    if (!(error instanceof PlatenError)) throw error;
+    const { message } = error as Error;
+    say(message);
+    if (!(error instanceof PlatenError)) return { settings: present };
     const goesOn = present
       ? "The board goes on with the settings that it had."
       : "The board has no settings yet.";
-    const text = `The settings were not taken over.\n\n${error.message}\n\n${goesOn} Put it right in ${settingsFile} and start the board again.\n`;
-    await board.writable(() => replace(join(board.boot, errorFile), text.replaceAll("\n", "\r\n"), 0o600));
-    process.stderr.write(`${error.message}\n`);
-    return present;
+    const text = `The settings were not taken over.\n\n${message}\n\n${goesOn} Put it right in ${settingsFile} and start the board again.\n`;
+    const complain = () => replace(join(board.boot, errorFile), text.replaceAll("\n", "\r\n"), 0o600);
+    return { settings: present, answer: complain };
   }
-  await replace(stored, formatSettings(settings), 0o600);
-  await board.writable(async () => {
+  const storing = replace(join(board.system, settingsFile), formatSettings(settings), 0o600);
+  if (!(await isDone("the settings cannot be kept", storing))) return { settings };
+  say(`settings of printer ${settings.printer.id} taken over`);
+  const answer = async () => {
     await replace(join(board.boot, takenFile), formatSettings(withoutSecrets(settings)), 0o600);
     await wipe(given);
     await rm(join(board.boot, errorFile), { force: true });
-  });
-  process.stderr.write(`settings of printer ${settings.printer.id} taken over\n`);
-  return settings;
+  };
+  return { settings, answer };
 }
 
 /** Resolves to the name that the board is to have; undefined as long as it has no settings. */
 export async function provisionBoard(board: Board): Promise<string | undefined> {
-  const settings = await takeOver(board);
-  if (!settings) return undefined;
+  const { settings, answer } = await takeOver(board);
+  const hostname = settings && (await setUp(board, settings));
+  if (answer) await isDone("the boot partition cannot be written to", board.writable(answer));
+  return hostname;
+}
+
+async function setUp(board: Board, settings: Settings): Promise<string> {
   const { hostname, printer, system } = render(settings);
   for (const [path, { text, mode }] of Object.entries(system)) {
     const to = board.prefix + path;
@@ -112,8 +148,9 @@ export async function provisionBoard(board: Board): Promise<string | undefined> 
     // The same again at each start: nothing is written that has not changed.
     if ((await textOf(to)) === text) continue;
     await mkdir(dirname(to), { recursive: true });
+    await chmod(dirname(to), 0o750);
     await chown(dirname(to), board.owner.uid, board.owner.gid);
-    await replace(to, text, 0o600, board.owner);
+    await replace(to, text, 0o640, board.owner);
   }
   return hostname;
 }

@@ -12,7 +12,7 @@ const hostname = await provisionBoard({
   boot,
   system: "/data/system",
   prefix: "",
-  owner: { uid: platenId, gid: platenId },
+  owner: { uid: 0, gid: platenId },
   writable: async (work) => {
     await run("mount", ["-o", "remount,rw", boot]);
     try {

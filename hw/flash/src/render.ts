@@ -1,5 +1,5 @@
 /** The files of the system that the settings make. Pure. */
-import { platenHome, printerConfigOf, type Settings } from "./settings.ts";
+import { configHome, printerConfigOf, type Settings } from "./settings.ts";
 
 export interface Rendered {
   readonly hostname: string;
@@ -84,8 +84,8 @@ export function render(settings: Settings): Rendered {
         .replaceAll(/^-+|-+$/g, "") ||
         "platen"),
     printer: {
-      [`${platenHome}/config/printer.json`]: json(printerConfigOf(settings)),
-      ...(backend.ca && { [`${platenHome}/config/ca.pem`]: backend.ca }),
+      [`${configHome}/printer.json`]: json(printerConfigOf(settings)),
+      ...(backend.ca && { [`${configHome}/ca.pem`]: backend.ca }),
     },
     system,
   };

@@ -7,6 +7,8 @@ import { z } from "zod";
 
 /** Where the printer's own folder is on the board. */
 export const platenHome = "/data/platen";
+/** Where its settings are: not in its own folder, since root writes them, and would follow what the printer may have put there. */
+export const configHome = "/data/config";
 
 /** Stands for a secret that the board has taken over; with it in a new file the board's own stays. */
 export const keptMark = "(kept on the board)";
@@ -206,7 +208,7 @@ export function printerConfigOf({ printer, backend, engine, updates }: Settings)
     marginUm: printer.margin_um,
     backend: backend.address,
     tls: backend.tls,
-    tlsCa: backend.ca === undefined ? undefined : `${platenHome}/config/ca.pem`,
+    tlsCa: backend.ca === undefined ? undefined : `${configHome}/ca.pem`,
     allowPlaintext: backend.allow_plaintext,
     enrolmentKey: backend.enrolment_key,
     sink: engine.port ? `serial:${engine.port}${line && `?${line}`}` : `png:${platenHome}/sheets`,

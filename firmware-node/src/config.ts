@@ -112,7 +112,7 @@ export const printerConfigSchema = z
     enrolmentKey: z.string().default("").describe("the key that the backend asks of new printers"),
     stateDir: filePath
       .default(join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "platen"))
-      .describe("folder for the key that the backend gives the printer, and for what is stacked"),
+      .describe("folder for the printer's key, by which the backend knows it, and for what is stacked"),
     faultTimeoutS: seconds
       .default(15 * 60)
       .describe("how long a job waits for an engine fault to clear, seconds"),

@@ -24,6 +24,7 @@ import { HttpFetch } from "./adapters/http-fetch.ts";
 import { loadInkTables, readKernel } from "./adapters/kernel-files.ts";
 import { openSink } from "./adapters/sinks.ts";
 import { stateFile } from "./adapters/state-file.ts";
+import { lockState } from "./adapters/state-lock.ts";
 import { ThreadedDots } from "./adapters/threaded-dots.ts";
 import { Printer } from "./app/printer.ts";
 import { type PrinterConfig, type PrinterSettings, parsePrinterConfig } from "./config.ts";
@@ -134,6 +135,7 @@ export async function startPrinter(
   requireTlsUnlessLoopback(config.backend, secure, config.allowPlaintext, "--allow-plaintext");
 
   await using started = new AsyncDisposableStack();
+  started.use(lockState(config.stateDir, config.printerId));
   const inkTables = await loadInkTables(config);
   const dotMaker = started.use(new ThreadedDots({ wasm: await readKernel() }));
   const driver = started.use(

@@ -59,6 +59,7 @@ export const errorTable = {
   "printer-unknown": { grpc: status.NOT_FOUND, http: 404 },
   "printer-unreachable": { grpc: status.FAILED_PRECONDITION, http: 503 },
   "printer-taken": { grpc: status.PERMISSION_DENIED, http: 403 },
+  "printer-busy": { grpc: status.FAILED_PRECONDITION, http: 409 },
   "engine-fault": { grpc: status.FAILED_PRECONDITION, http: 503 },
   "engine-offline": { grpc: status.FAILED_PRECONDITION, http: 503 },
   // Updates of printers' software.

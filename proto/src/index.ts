@@ -137,6 +137,13 @@ export {
   WatchPrintResponseSchema,
 } from "./gen/platen/v1/printer_pb.ts";
 export {
+  PrinterAdminService,
+  type RemovePrinterRequest,
+  RemovePrinterRequestSchema,
+  type RemovePrinterResponse,
+  RemovePrinterResponseSchema,
+} from "./gen/platen/v1/printer_admin_pb.ts";
+export {
   type FetchPrintInstructionRequest,
   FetchPrintInstructionRequestSchema,
   type FetchPrintInstructionResponse,

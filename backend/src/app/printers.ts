@@ -23,6 +23,7 @@ import { z } from "zod";
 import { isEndState } from "../domain/endings.ts";
 import type { PrinterId } from "../domain/ids.ts";
 import type { KeyValueStore } from "../ports/key-value.ts";
+import type { Jobs } from "./jobs.ts";
 import { Records } from "./records.ts";
 
 const recordSchema = z.object({
@@ -40,7 +41,7 @@ export interface Registration {
   /** `host:port` in push mode, else empty. */
   readonly address: string;
   readonly enrolmentKey: string;
-  /** The key of an earlier registration, else empty. */
+  /** The key that the printer made; empty from one of an earlier version at its first registration. */
   readonly printerKey: string;
   readonly status: PrinterStatus | undefined;
   /** Whether the call came from this machine. */
@@ -53,6 +54,9 @@ const presenceIntervalMs = 10_000;
 const hashOf = (key: string): Buffer => createHash("sha256").update(key).digest();
 /** Whether two keys are the same; how long it takes says nothing of where they differ. */
 export const sameKey = (a: string, b: string): boolean => timingSafeEqual(hashOf(a), hashOf(b));
+
+const unknown = (printerId: PrinterId): PlatenError =>
+  new PlatenError("printer-unknown", `no printer named ${printerId} has registered`);
 
 const encode = (printer: RegisteredPrinter): JsonValue => toJson(RegisteredPrinterSchema, printer);
 const decode = (record: PrinterRecord): RegisteredPrinter =>
@@ -77,24 +81,22 @@ export class Printers {
   }
 
   /**
-   * Makes a printer known. Resolves to a new key, or to "" when the one it has is right. With an enrolment key, a name that is
-   * taken needs the key it was given (`printer-taken`); without one, only printers on this machine register, and they may.
-   * Throws `unauthenticated`, `invalid-argument`.
+   * Makes a printer known by the key that it shows, however often it asks: an answer may be lost. Resolves to a key made for a
+   * printer that has none of its own, else to "". Throws `printer-taken` for a name that another key has, `unauthenticated`,
+   * `invalid-argument`.
    */
   async register(registration: Registration): Promise<string> {
     this.#authorize(registration);
     validate(registration);
     const { printerId, capabilities, mode, address, printerKey, status } = registration;
     const existing = await this.#records.get(printerId);
-    const known =
-      existing !== undefined && hashOf(printerKey).equals(Buffer.from(existing.value.keyHash, "hex"));
-    if (existing && !known && this.#enrolmentKey !== undefined) {
+    if (existing && !hashOf(printerKey).equals(Buffer.from(existing.value.keyHash, "hex"))) {
       throw new PlatenError(
         "printer-taken",
-        `a printer named ${printerId} is registered already, with another key`,
+        `another printer is registered as ${printerId}, with another key: give this one another --printer-id, or bring back the state folder (--state-dir) that ${printerId} had, or, if that is gone, let an operator run "platen printers remove ${printerId}"`,
       );
     }
-    const key = known ? printerKey : randomBytes(32).toString("base64url");
+    const key = printerKey || randomBytes(32).toString("base64url");
     const printer = create(RegisteredPrinterSchema, {
       printerId,
       capabilities,
@@ -115,7 +117,20 @@ export class Printers {
         throw error;
       }
     }
-    return known ? "" : key;
+    return printerKey ? "" : key;
+  }
+
+  /** Forgets a printer: its name is free for another key. Throws `printer-unknown`, and `printer-busy` while it has jobs. */
+  async remove(printerId: PrinterId, jobs: Jobs): Promise<void> {
+    if (!(await this.#records.get(printerId))) throw unknown(printerId);
+    for await (const job of jobs.active()) {
+      if (job.printerId !== printerId) continue;
+      throw new PlatenError(
+        "printer-busy",
+        `printer ${printerId} has jobs, ${job.jobId} among them: let them end, or cancel them, and remove it then`,
+      );
+    }
+    await this.#records.delete(printerId);
   }
 
   #authorize({ enrolmentKey, loopback }: Registration): void {
@@ -140,7 +155,7 @@ export class Printers {
     purpose: "any" | "poll" = "any",
   ): Promise<void> {
     const record = await this.#records.get(printerId);
-    if (!record) throw new PlatenError("printer-unknown", `no printer named ${printerId} has registered`);
+    if (!record) throw unknown(printerId);
     const key = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1] ?? "";
     const { keyHash } = record.value;
     if (hashOf(key).equals(Buffer.from(keyHash, "hex"))) return;
@@ -206,7 +221,7 @@ export class Printers {
   /** Checks the update key that a printer shows for a bundle. Throws `printer-unknown` or `unauthenticated`. */
   async authenticateFetch(printerId: PrinterId, updateKey: string, bundleSha256: string): Promise<void> {
     const record = await this.#records.get(printerId);
-    if (!record) throw new PlatenError("printer-unknown", `no printer named ${printerId} has registered`);
+    if (!record) throw unknown(printerId);
     if (!sameKey(updateKey, updateKeyOfHash(record.value.keyHash, bundleSha256))) {
       throw new PlatenError("unauthenticated", `the update key of printer ${printerId} is wrong`);
     }
@@ -234,10 +249,12 @@ function sameStatus(a: PrinterStatus | undefined, b: PrinterStatus | undefined):
   return text(a) === text(b);
 }
 
-function validate({ capabilities, mode, address }: Registration): void {
+function validate({ capabilities, mode, address, printerKey }: Registration): void {
   const refuse = (what: string): never => {
     throw new PlatenError("invalid-argument", `the printer's registration is incomplete: ${what}`);
   };
+  if (!/^([\w-]{43,128})?$/.test(printerKey))
+    refuse("printer_key must be 43 to 128 of A-Z, a-z, 0-9, - and _");
   if (mode !== PrinterMode.PUSH && mode !== PrinterMode.POLL) refuse("mode must be push or poll");
   if (mode === PrinterMode.PUSH && !/:\d+$/.test(address)) refuse("push mode needs an address, host:port");
   if (!capabilities.resolutionsDpi.includes(capabilities.resolutionDefaultDpi)) {

@@ -17,6 +17,7 @@ import { Updates } from "../app/updates.ts";
 import type { Role } from "../config.ts";
 import { instructorServices } from "../grpc/instructors.ts";
 import { intakeService } from "../grpc/intake.ts";
+import { printerAdminService } from "../grpc/printer-admin.ts";
 import { pollOnlyService, printerQueueService } from "../grpc/printer-queue.ts";
 import { printerUpdateService, updateService } from "../grpc/updates.ts";
 import { startController } from "./controller.ts";
@@ -67,7 +68,11 @@ export async function startFront(
   const draining = new AbortController();
   const updates = await Updates.open(storage.keyValue, storage.blobs, now);
   if (plays("intake"))
-    services.push(intakeService(intake, draining.signal), updateService(updates, config.operatorKey));
+    services.push(
+      intakeService(intake, draining.signal),
+      updateService(updates, config.operatorKey),
+      printerAdminService(printers, jobs, config.operatorKey),
+    );
   let pollAddress = "";
   if (plays("controller")) {
     const queueing = { printers, queue, executors, allowPlaintext: config.allowPlaintext, now };

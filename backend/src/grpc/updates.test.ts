@@ -2,7 +2,8 @@ import { clientCredentials, connect, serve, serverCredentials, UpdateService } f
 import { expect, test } from "vitest";
 import { Updates } from "../app/updates.ts";
 import { openTestStorage } from "../testing/test-storage.ts";
-import { requireOperator, updateService } from "./updates.ts";
+import { requireOperator } from "./operator.ts";
+import { updateService } from "./updates.ts";
 
 const operatorKey = "who may say so";
 

@@ -9,9 +9,10 @@ import {
   UpdatePhaseSchema,
   UpdateService,
 } from "@platen/proto";
-import { type Printers, sameKey } from "../app/printers.ts";
+import type { Printers } from "../app/printers.ts";
 import type { BundleRecord, RolloutChange, RolloutRecord, Updates } from "../app/updates.ts";
 import { parsePrinterId } from "../domain/ids.ts";
+import { requireOperator } from "./operator.ts";
 
 export interface PrinterUpdateDependencies {
   readonly updates: Updates;
@@ -107,25 +108,6 @@ const stateNames: ReadonlyMap<RolloutState, RolloutChange["state"]> = new Map([
   [RolloutState.PAUSED, "paused"],
   [RolloutState.STOPPED, "stopped"],
 ]);
-
-/**
- * Lets operators through: who knows `operatorKey` (header `Bearer KEY`), or, where there is none, who calls from this machine.
- * Throws `unauthenticated`.
- */
-export function requireOperator(
-  operatorKey: string | undefined,
-  { header, loopback }: Pick<CallContext, "header" | "loopback">,
-): void {
-  if (operatorKey === undefined) {
-    if (loopback) return;
-    throw new PlatenError(
-      "unauthenticated",
-      "operators on other machines need an operator key, and this backend has none set",
-    );
-  }
-  const given = /^Bearer (.+)$/.exec(header("authorization") ?? "")?.[1] ?? "";
-  if (!sameKey(given, operatorKey)) throw new PlatenError("unauthenticated", "the operator key is wrong");
-}
 
 export function updateService(updates: Updates, operatorKey: string | undefined) {
   const admit = (context: CallContext) => requireOperator(operatorKey, context);

@@ -1,8 +1,8 @@
 /** What a driver must remember across a power cut of the controller: how many sheets of its jobs are stacked. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync } from "node:fs";
 import { PlatenError } from "@platen/proto";
 import { z } from "zod";
+import { replaceFile } from "./replace-file.ts";
 
 export interface Journal {
   /** Sheets of the job that are known to be stacked. */
@@ -38,15 +38,7 @@ export function fileJournal(path: string): Journal {
     save(jobKey, sheetsStacked) {
       jobs = withJob(jobs, jobKey, sheetsStacked);
       try {
-        mkdirSync(dirname(path), { recursive: true });
-        const file = openSync(`${path}.part`, "w", 0o600);
-        try {
-          writeSync(file, `${JSON.stringify([...jobs])}\n`);
-          fsyncSync(file);
-        } finally {
-          closeSync(file);
-        }
-        renameSync(`${path}.part`, path);
+        replaceFile(path, `${JSON.stringify([...jobs])}\n`, 0o600);
       } catch (cause) {
         const message = `cannot keep the engine's journal in ${path}: ${(cause as Error).message}`;
         throw new PlatenError("configuration", message, { cause });

@@ -1,19 +1,24 @@
 /** The printer's key in a file that nobody else may read. */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import { z } from "zod";
 import type { KeyStore } from "../ports/key-store.ts";
+import { replaceFile } from "./replace-file.ts";
 
 const stateSchema = z.object({ printerKey: z.string() });
 
-/** Keeps the key in `folder`/`printerId`.json (mode 0600). A file that cannot be read or understood throws `configuration`. */
+/**
+ * Keeps the key in `folder`/`printerId`.json (mode 0600). A file that cannot be read or understood throws `configuration`; an
+ * empty one, as power cuts left them where an earlier version had written it, holds none.
+ */
 export function stateFile(folder: string, printerId: string): KeyStore {
   const path = join(folder, `${printerId}.json`);
   return {
     async load() {
       try {
-        return stateSchema.parse(JSON.parse(await readFile(path, "utf8"))).printerKey;
+        const text = await readFile(path, "utf8");
+        return text === "" ? "" : stateSchema.parse(JSON.parse(text)).printerKey;
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code === "ENOENT") return "";
         const message = `cannot read the printer's key from ${path}: ${(cause as Error).message}`;
@@ -22,9 +27,7 @@ export function stateFile(folder: string, printerId: string): KeyStore {
     },
     async save(printerKey) {
       try {
-        await mkdir(folder, { recursive: true });
-        await writeFile(`${path}.part`, `${JSON.stringify({ printerKey })}\n`, { mode: 0o600 });
-        await rename(`${path}.part`, path);
+        replaceFile(path, `${JSON.stringify({ printerKey })}\n`, 0o600);
       } catch (cause) {
         const message = `cannot keep the printer's key in ${path}: ${(cause as Error).message}`;
         throw new PlatenError("configuration", message, { cause });

@@ -24,7 +24,10 @@ const ended = ({ state }: { state: JobState }): boolean => state >= JobState.CAN
 const start = (settings: Partial<PrinterSettings> & { backend: string }) =>
   site.start({ mode: "poll", ...settings });
 
-test("registers with what it can do, and keeps the key it is given where nobody else can read it", async () => {
+const keyFile = (): string => join(stateDir, "printer-1.json");
+const keptKey = async (): Promise<unknown> => JSON.parse(await readFile(keyFile(), "utf8"));
+
+test("registers with what it can do, and with a key that it keeps where nobody else can read it", async () => {
   const address = await backend.listen();
   const first = await start({ backend: address, enrolmentKey: "enrolment", marginUm: 3000 });
   await first.printer.registered;
@@ -33,7 +36,7 @@ test("registers with what it can do, and keeps the key it is given where nobody 
     mode: PrinterMode.POLL,
     address: "",
     enrolmentKey: "enrolment",
-    printerKey: "",
+    printerKey: expect.stringMatching(/^[\w-]{43}$/),
     capabilities: {
       makeAndModel: "test engine",
       colorSupported: true,
@@ -44,15 +47,48 @@ test("registers with what it can do, and keeps the key it is given where nobody 
     },
     status: { state: PrinterState.IDLE },
   });
-  const file = join(stateDir, "printer-1.json");
-  expect(JSON.parse(await readFile(file, "utf8"))).toEqual({ printerKey: "key-1" });
-  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const { printerKey } = backend;
+  expect(await keptKey()).toEqual({ printerKey });
+  expect((await stat(keyFile())).mode & 0o777).toBe(0o600);
   await first.printer[Symbol.asyncDispose]();
 
   const second = await start({ backend: address });
   await second.printer.registered;
-  expect(backend.registrations.at(-1)!.printerKey).toBe("key-1");
-  expect(backend.printerKey).toBe("key-1");
+  expect(backend.registrations.at(-1)!.printerKey).toBe(printerKey);
+});
+
+test("the key is safe before the backend hears of it, and the same one is shown when the answer is lost", async () => {
+  backend.refusal = new PlatenError("unavailable", "the answer is lost");
+  const { printer } = await start({ backend: await backend.listen() });
+  await backend.until(() => backend.registrations.length > 0);
+  const { printerKey } = backend.registrations[0]!;
+  expect(await keptKey()).toEqual({ printerKey });
+  backend.refusal = undefined;
+  await printer.registered;
+  expect(new Set(backend.registrations.map((one) => one.printerKey))).toEqual(new Set([printerKey]));
+});
+
+test("a backend of an earlier version makes the key: the printer keeps that one", async () => {
+  backend.ownKey = "made by the backend";
+  const { printer } = await start({ backend: await backend.listen() });
+  await printer.registered;
+  expect(await keptKey()).toEqual({ printerKey: "made by the backend" });
+});
+
+test("an empty key file, as a power cut may have left it, is none", async () => {
+  await writeFile(keyFile(), "");
+  const { printer } = await start({ backend: await backend.listen() });
+  await printer.registered;
+  expect(await keptKey()).toEqual({ printerKey: backend.printerKey });
+});
+
+test("a second one with the same state folder is refused, and takes its place when the first has ended", async () => {
+  const address = await backend.listen();
+  const first = await start({ backend: address });
+  await expect(start({ backend: address })).rejects.toThrow(/printer-1 runs already, with the state folder/);
+  await (await start({ backend: address, printerId: "printer-2" })).printer.registered;
+  await first.printer[Symbol.asyncDispose]();
+  await (await start({ backend: address })).printer.registered;
 });
 
 test("[0112]: takes what is ready, prints it in order, and reports each to its end", async () => {
@@ -190,7 +226,7 @@ test("a backend that refuses the printer ends it, with its reason", async () => 
 });
 
 test("a key file that cannot be read ends it too", async () => {
-  await writeFile(join(stateDir, "printer-1.json"), "{");
+  await writeFile(keyFile(), "{");
   const { printer } = await start({ backend: await backend.listen() });
   await expect(printer.failed).rejects.toMatchObject({ code: "configuration" });
 });

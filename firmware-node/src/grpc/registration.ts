@@ -1,4 +1,5 @@
-/** Makes the printer known to the backend, in both modes, and keeps the key that proves who it is. */
+/** Makes the printer known to the backend, in both modes, by a key that it made and keeps. */
+import { randomBytes } from "node:crypto";
 import {
   hasCode,
   type PlatenError,
@@ -31,6 +32,15 @@ export interface RegistrationOptions {
 /** Longest wait for an answer to anything but a poll, milliseconds. */
 export const callTimeoutMs = 15_000;
 
+/** The printer's key; the first time it is made, and safe before the backend hears of it: then no lost answer locks it out. */
+async function ownKey(keys: KeyStore): Promise<string> {
+  const kept = await keys.load();
+  if (kept) return kept;
+  const made = randomBytes(32).toString("base64url");
+  await keys.save(made);
+  return made;
+}
+
 /** What another attempt may get over without anybody's doing. */
 const isPassing = (error: unknown): boolean => hasCode(error, "unavailable", "deadline-exceeded", "conflict");
 
@@ -55,7 +65,7 @@ export class Registration {
    */
   async register(signal: AbortSignal): Promise<number> {
     const { printer, queue, keys, mode, address, enrolmentKey, onEvent } = this.#options;
-    this.#printerKey ??= await keys.load();
+    this.#printerKey ??= await ownKey(keys);
     for (let retry = 1; ; retry++) {
       const { printerId, capabilities } = printer;
       const request = { printerId, capabilities, mode, address, enrolmentKey, status: printer.status() };
@@ -64,6 +74,7 @@ export class Registration {
           { ...request, printerKey: this.#printerKey },
           { signal, timeoutMs: callTimeoutMs },
         );
+        // A backend of an earlier version makes keys itself.
         if (answer.printerKey) {
           await keys.save(answer.printerKey);
           this.#printerKey = answer.printerKey;

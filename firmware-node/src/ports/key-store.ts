@@ -1,6 +1,7 @@
-/** Where a printer keeps the key that its first registration gave it. */
+/** Where a printer keeps its key. */
 export interface KeyStore {
-  /** The key, or "" before the first registration. */
+  /** The key, or "" where none is kept yet. */
   load(): Promise<string>;
+  /** No power cut takes the key back once this resolves. */
   save(printerKey: string): Promise<void>;
 }

@@ -29,8 +29,10 @@ export class TestBackend implements AsyncDisposable {
   readonly reports: PrintStatus[] = [];
   /** What registering throws. */
   refusal: PlatenError | undefined;
-  /** The key that the printer was given; another one is refused. */
+  /** The key that the printer registered with; calls with another one are refused. */
   printerKey = "";
+  /** A backend of an earlier version makes keys itself: this one. */
+  ownKey: string | undefined;
   /** Says in polls that these are to be canceled. */
   readonly cancelHints = new Set<string>();
   /** Says in answers to reports that these are to be canceled. */
@@ -47,9 +49,11 @@ export class TestBackend implements AsyncDisposable {
         this.registrations.push(request);
         this.#wake();
         if (this.refusal) throw this.refusal;
-        const known = this.printerKey !== "" && request.printerKey === this.printerKey;
-        if (!known) this.printerKey = `key-${this.registrations.length}`;
-        return { printerKey: known ? "" : this.printerKey, pollWaitMaxMs: 5000 };
+        this.printerKey = this.ownKey ?? request.printerKey;
+        return {
+          printerKey: this.printerKey === request.printerKey ? "" : this.printerKey,
+          pollWaitMaxMs: 5000,
+        };
       },
       pollPrinterQueue: async (request, context) => {
         this.polls.push({ request, authorization: context.header("authorization"), secure: context.secure });

@@ -62,7 +62,9 @@ export type RegisterPrinterRequest = Message<"platen.v1.RegisterPrinterRequest">
   enrolmentKey: string;
 
   /**
-   * The key that an earlier registration gave, so that nobody else can take the printer's name. Empty the first time.
+   * The key that the printer made before its first registration, of at least 32 random bytes, 43 to 128 of A-Z, a-z, 0-9, "-" and
+   * "_": nobody without it can take the printer's name, and whoever has it may register again and again, so that an answer may be
+   * lost. Empty the first time from a printer that makes none: the answer has one then.
    *
    * @generated from field: string printer_key = 6;
    */
@@ -90,7 +92,7 @@ export const RegisterPrinterRequestSchema: GenMessage<RegisterPrinterRequest> = 
  */
 export type RegisterPrinterResponse = Message<"platen.v1.RegisterPrinterResponse"> & {
   /**
-   * Authenticates the printer from now on; to be kept. Empty when the request's printer_key was right.
+   * Takes the place of the request's printer_key from now on, and is to be kept; empty: that one is right.
    *
    * @generated from field: string printer_key = 1;
    */

@@ -100,11 +100,39 @@ describe("platen print", () => {
   });
 
   test("exits with 1 when a job fails, and says why; the other one is printed", async () => {
-    const files = [await file("bad.pdf", Buffer.from("no document")), await file("good.pdf", stamps(1))];
+    const damaged = await file("damaged.pdf", Buffer.from("%PDF-1.7\nno document"));
+    const files = ["none.pdf", damaged, await file("good.pdf", stamps(1))];
     const ended = await platen(["print", ...files, ...stampMedia, "--printer", "mono"]);
     expect(ended.code).toBe(1);
-    expect(ended.stdout).toMatch(/^bad\.pdf: aborted: .+ \(document-format\), 0 sides on 0 sheets$/m);
+    expect(ended.stderr).toBe("platen: none.pdf: refused: there is no such file\n");
+    expect(ended.stdout).toMatch(/^damaged\.pdf: aborted: .+ \(document-damaged\), 0 sides on 0 sheets$/m);
     expect(ended.stdout).toMatch(/^good\.pdf: completed, 1 side on 1 sheet$/m);
+  });
+
+  test("exits with 2 when a file is refused, names it, and prints the others", async () => {
+    const files = [
+      await file("empty.pdf", Buffer.alloc(0)),
+      await file("scan.tiff", Buffer.from("II*\0\b\0\0\0")),
+      "-",
+      await file("good.pdf", stamps(1)),
+    ];
+    const ended = await platen(["print", ...files, ...stampMedia, "--json"], {
+      stdin: Buffer.from("GIF89a"),
+    });
+    expect(ended.code).toBe(2);
+    expect(ended.stderr.split("\n")).toEqual([
+      "platen: empty.pdf: refused: the file is empty",
+      expect.stringContaining("platen: scan.tiff: refused: the document is a TIFF image"),
+      expect.stringContaining("platen: -: refused: the document is a GIF image"),
+      "",
+    ]);
+    const lines = linesOf(ended);
+    expect(lines.filter(({ type }) => type === "refused").map(({ errorCode }) => errorCode)).toEqual([
+      "document-damaged",
+      "document-format",
+      "document-format",
+    ]);
+    expect(lines.filter(({ type }) => type === "ended")).toMatchObject([{ state: "completed" }]);
   });
 
   test("Ctrl-C cancels the job, cleans up and exits with 130", async () => {
@@ -130,7 +158,7 @@ describe("platen print", () => {
     ]);
     expect(ended).toMatchObject({ code: 2, stdout: "" });
     expect(ended.stderr).toBe(
-      "platen: print-color-mode color is not supported by this printer, which supports auto, monochrome\n",
+      "platen: a.pdf: refused: print-color-mode color is not supported by this printer, which supports auto, monochrome\n",
     );
   });
 });

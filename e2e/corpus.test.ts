@@ -187,7 +187,7 @@ describe.skipIf(!present)("the corpus, from upload to sheet", () => {
       );
       return { job, sheets: new Map(sheets) };
     } catch (error) {
-      if (hasCode(error, "ticket-unsupported", "document-damaged")) return error.code;
+      if (hasCode(error, "ticket-unsupported", "document-damaged", "document-format")) return error.code;
       throw error;
     }
   }

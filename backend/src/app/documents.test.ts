@@ -49,7 +49,7 @@ const recorded = async (): Promise<string[]> =>
 
 describe("an upload", () => {
   test("is stored with its size and its SHA-256, until nobody has used it for a day", async () => {
-    const parts = [randomBytes(300), randomBytes(1), randomBytes(699)];
+    const parts = [Buffer.from("%P"), Buffer.from("DF-1.7"), randomBytes(992)];
     const document = await documents.upload(
       { fileName: "a.pdf", sizeBytes: 1000 },
       chunks(...parts),
@@ -74,6 +74,15 @@ describe("an upload", () => {
   ] as const)("that is %s is refused and leaves nothing", async (_, sizeBytes, sentBytes, code) => {
     const uploading = documents.upload({ fileName: "", sizeBytes }, chunks(randomBytes(sentBytes)), forever);
     await expect(uploading).rejects.toMatchObject({ code });
+    expect(await stored()).toEqual([]);
+    expect(await recorded()).toEqual([]);
+  });
+
+  test.each([
+    ["short", "just a text"],
+    ["long", "GIF89a".padEnd(maxBytes, "x")],
+  ])("that is %s and nothing that can be printed is refused at once, and leaves nothing", async (_, text) => {
+    await expect(upload(Buffer.from(text))).rejects.toMatchObject({ code: "document-format" });
     expect(await stored()).toEqual([]);
     expect(await recorded()).toEqual([]);
   });

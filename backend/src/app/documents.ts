@@ -7,6 +7,7 @@ import { hasCode, PlatenError } from "@platen/proto";
 import { z } from "zod";
 import { type DocumentId, type JobId, newDocumentId, parseDocumentId, parseJobId } from "../domain/ids.ts";
 import { isEnded } from "../domain/job.ts";
+import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
 import type { BlobStore, BlobStores } from "../ports/blob.ts";
 import type { Bucket, KeyValueStore } from "../ports/key-value.ts";
 import type { Jobs } from "./jobs.ts";
@@ -104,7 +105,7 @@ export class Documents {
   }
 
   /**
-   * Stores a document, as a whole or not at all. Throws `document-too-large`, `document-damaged` (empty),
+   * Stores a document, as a whole or not at all. Throws `document-too-large`, `document-damaged` (empty), `document-format`,
    * `invalid-argument` (of another size than declared), and `signal`'s reason.
    */
   async upload(
@@ -194,7 +195,10 @@ export class Documents {
   }
 }
 
-/** The chunks as they come, each shown to `see`; throws unless they are as many bytes as declared, and not none. */
+/**
+ * The chunks as they come, each shown to `see`; throws unless they are as many bytes as declared, not none, and begin as
+ * something that can be printed.
+ */
 async function* checkedBytes(
   chunks: AsyncIterable<Uint8Array>,
   declaredBytes: number,
@@ -202,6 +206,7 @@ async function* checkedBytes(
   see: (chunk: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array> {
   let receivedBytes = 0;
+  let head = Buffer.alloc(0);
   const refuse = () =>
     receivedBytes === 0
       ? new PlatenError("document-damaged", "the document is empty: it has no bytes")
@@ -212,10 +217,15 @@ async function* checkedBytes(
   for await (const chunk of chunks) {
     receivedBytes += chunk.length;
     if (declaredBytes > 0 && receivedBytes > declaredBytes) throw refuse();
+    if (head.length < sniffBytes) {
+      head = Buffer.concat([head, chunk.subarray(0, sniffBytes - head.length)]);
+      if (head.length === sniffBytes && !sniffMediaType(head)) throw unknownFormat(head);
+    }
     see(chunk);
     yield chunk;
   }
   // A stream that its sender gave up may end like one that is complete.
   signal.throwIfAborted();
   if (receivedBytes === 0 || (declaredBytes > 0 && receivedBytes !== declaredBytes)) throw refuse();
+  if (!sniffMediaType(head)) throw unknownFormat(head);
 }

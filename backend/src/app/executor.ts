@@ -6,7 +6,7 @@
 import type { ConversionSettings } from "@platen/proto";
 import { hasCode, PlatenError } from "@platen/proto";
 import { type DbIndex, dbIndexOf, type IdentificationId, type Session } from "../domain/ids.ts";
-import { sniffMediaType } from "../domain/media-type.ts";
+import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
 import { issueToken, type SessionRecord } from "../domain/session.ts";
 import type { MediaType } from "../ports/converter.ts";
 import type { Downloader } from "../ports/downloader.ts";
@@ -156,8 +156,8 @@ export class Executor {
     const { bytes } = download;
     const keepHead = async function* () {
       for await (const chunk of bytes) {
-        if (headBytes < 1024) {
-          head.push(Buffer.from(chunk.subarray(0, 1024)));
+        if (headBytes < sniffBytes) {
+          head.push(Buffer.from(chunk.subarray(0, sniffBytes)));
           headBytes += chunk.length;
         }
         yield chunk;
@@ -169,10 +169,10 @@ export class Executor {
       await stores.sources.delete(key);
       throw new PlatenError("document-damaged", "the document is empty: it has no bytes");
     }
-    const mediaType = sniffMediaType(Buffer.concat(head).subarray(0, 1024));
+    const mediaType = sniffMediaType(Buffer.concat(head).subarray(0, sniffBytes));
     if (!mediaType) {
       await stores.sources.delete(key);
-      throw new PlatenError("document-format", "the document is neither PDF nor JPEG nor PNG");
+      throw unknownFormat(Buffer.concat(head));
     }
     return { sizeBytes, mediaType };
   }

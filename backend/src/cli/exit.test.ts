@@ -1,7 +1,7 @@
 import { errorTable, type ErrorCode, JobState, PlatenError } from "@platen/proto";
 import { CommanderError } from "commander";
 import { describe, expect, test } from "vitest";
-import { errorText, exitCodeOf, exitCodeOfJobs, exitCodes, interruption } from "./exit.ts";
+import { errorText, exitCodeOf, exitCodeOfJob, exitCodes, interruption, worstOf } from "./exit.ts";
 
 const { COMPLETED, CANCELED, ABORTED } = JobState;
 
@@ -11,11 +11,24 @@ describe("the exit code", () => {
     [[COMPLETED, CANCELED], exitCodes.canceled],
     [[CANCELED, ABORTED, COMPLETED], exitCodes.failed],
   ])("of jobs is that of the worst end", (states, code) => {
-    expect(exitCodeOfJobs(states)).toBe(code);
+    expect(worstOf(states.map(exitCodeOfJob))).toBe(code);
+  });
+
+  test("of a refusal is worse than that of a canceled job, and not as bad as that of a failed one", () => {
+    const { done, failed, refused, canceled } = exitCodes;
+    expect(worstOf([done, canceled, refused])).toBe(refused);
+    expect(worstOf([refused, failed])).toBe(failed);
+    expect(worstOf([])).toBe(done);
   });
 
   test("tells what the user can mend from what the system has to", () => {
-    const refused: ErrorCode[] = ["ticket-unsupported", "document-too-large", "configuration", "job-unknown"];
+    const refused: ErrorCode[] = [
+      "ticket-unsupported",
+      "document-format",
+      "document-too-large",
+      "configuration",
+      "job-unknown",
+    ];
     for (const code of refused) expect(exitCodeOf(new PlatenError(code, "x"))).toBe(exitCodes.refused);
     const system: ErrorCode[] = ["unavailable", "deadline-exceeded", "internal", "printer-unreachable"];
     for (const code of system) expect(exitCodeOf(new PlatenError(code, "x"))).toBe(exitCodes.system);

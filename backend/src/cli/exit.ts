@@ -35,6 +35,7 @@ const refusals: readonly ErrorCode[] = [
   "ticket-invalid",
   "ticket-unsupported",
   "document-damaged",
+  "document-format",
   "document-too-large",
   "document-unknown",
   "document-used",
@@ -51,11 +52,16 @@ export function exitCodeOf(thrown: unknown): ExitCode {
   return refusals.includes(code) ? exitCodes.refused : exitCodes.system;
 }
 
-/** Of several jobs the worst end counts. */
-export function exitCodeOfJobs(states: readonly JobState[]): ExitCode {
-  if (states.includes(JobState.ABORTED)) return exitCodes.failed;
-  return states.includes(JobState.CANCELED) ? exitCodes.canceled : exitCodes.done;
+export function exitCodeOfJob(state: JobState): ExitCode {
+  if (state === JobState.ABORTED) return exitCodes.failed;
+  return state === JobState.CANCELED ? exitCodes.canceled : exitCodes.done;
 }
+
+const worstFirst = [exitCodes.failed, exitCodes.refused, exitCodes.canceled];
+
+/** Of several jobs and refusals the worst counts. */
+export const worstOf = (codes: readonly ExitCode[]): ExitCode =>
+  worstFirst.find((code) => codes.includes(code)) ?? exitCodes.done;
 
 /** What to say on standard error, without the line's end; undefined for what commander has said already. */
 export function errorText(thrown: unknown, verbose: boolean): string | undefined {
@@ -64,6 +70,10 @@ export function errorText(thrown: unknown, verbose: boolean): string | undefined
   if (verbose) return `platen: ${error.code}: ${withCauses(error)}`;
   return `platen: ${error.message.replaceAll(/\s*\n\s*/g, "; ")}`;
 }
+
+/** A refusal of something that the user named, saying what. */
+export const refusalOf = (name: string, error: PlatenError): PlatenError =>
+  new PlatenError(error.code, `${name}: refused: ${error.message}`, { cause: error });
 
 function withCauses(error: Error): string {
   const stack = error.stack ?? error.message;

@@ -1,12 +1,13 @@
 /** What a client does with jobs: sends documents, submits, follows to the end. */
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, constants, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { basename } from "node:path";
 import { type Job, type JobEvent, JobEventKind, type JobState, PlatenError } from "@platen/proto";
 import { retryStream, retryUnavailable } from "../app/retry.ts";
 import { isEnded } from "../domain/job.ts";
+import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
 import { callTimeoutMs, type IntakeClient } from "./connection.ts";
 import { interruption } from "./exit.ts";
 import { advance, type Progress, startProgress } from "./progress.ts";
@@ -21,24 +22,43 @@ export type Source =
 
 const chunkBytes = 256 * 1024;
 
-/** Looks at each name before anything starts; `-` is standard input. Throws `invalid-argument`. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "there is no such file",
+  EACCES: "it may not be read",
+};
+
+/**
+ * Looks at what is named before anything starts; `-` is standard input. Throws `invalid-argument`, `document-damaged` (empty)
+ * or `document-format`, with a sentence that does not name it: see `refusalOf`.
+ */
 export async function parseSource(name: string): Promise<Source> {
   if (name === "-") return { kind: "stdin" };
   if (/^https?:\/\//i.test(name)) return { kind: "url", url: name };
   try {
-    const { size, isDirectory } = await stat(name).then((info) => ({
-      size: info.size,
-      isDirectory: info.isDirectory(),
-    }));
-    if (isDirectory) throw new Error("it is a folder");
-    await access(name, constants.R_OK);
-    return { kind: "file", path: name, sizeBytes: size };
+    return { kind: "file", path: name, sizeBytes: await sizeOfDocument(name) };
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const why =
-      code === "ENOENT" ? "there is no such file" : code === "EACCES" ? "it may not be read" : message;
-    throw new PlatenError("invalid-argument", `cannot print ${name}: ${why}`, { cause });
+    if (cause instanceof PlatenError) throw cause;
+    const { code = "", message } = cause as NodeJS.ErrnoException;
+    const why = /^[a-z][a-z0-9+.-]+:\/\//i.test(name)
+      ? "of URLs only those of http and https can be printed"
+      : (reasons[code] ?? message);
+    throw new PlatenError("invalid-argument", why, { cause });
   }
+}
+
+/** The size of a file that begins as something that can be printed; 0, for unknown, of a pipe. */
+async function sizeOfDocument(path: string): Promise<number> {
+  const info = await stat(path);
+  if (info.isDirectory()) throw new PlatenError("invalid-argument", "it is a folder");
+  // What is read of a pipe is gone, and so is who writes to it once it is closed.
+  if (!info.isFile()) return 0;
+  if (info.size === 0) throw new PlatenError("document-damaged", "the file is empty");
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(sniffBytes), 0, sniffBytes, 0);
+  const head = buffer.subarray(0, bytesRead);
+  if (!sniffMediaType(head)) throw unknownFormat(head);
+  return info.size;
 }
 
 export interface Submission {

@@ -1,6 +1,6 @@
 /** What a user does to jobs of a running server: submit, watch, cancel. */
 import { toJson } from "@bufbuild/protobuf";
-import { type Job, JobSchema, type JobState } from "@platen/proto";
+import { type Job, JobSchema, type JobState, type PlatenError } from "@platen/proto";
 import type { Command } from "commander";
 import { stateName } from "../domain/job.ts";
 import {
@@ -10,7 +10,7 @@ import {
   type ServerOptions,
   withIntake,
 } from "./connection.ts";
-import { exitCodeHelp, exitCodeOfJobs, type Finish, interruption } from "./exit.ts";
+import { exitCodeHelp, exitCodeOfJob, type Finish, interruption, refusalOf } from "./exit.ts";
 import { follow, parseSource, submit } from "./follow.ts";
 import { interruptible } from "./interrupt.ts";
 import { addOutputOptions, type OutputOptions, type Reporter, reporting, writeJson } from "./reporter.ts";
@@ -45,7 +45,9 @@ ${exitCodeHelp}`,
   addOutputOptions(addTicketOptions(addServerOptions(command)));
   command.action((name: string, options: SubmitOptions) =>
     interruptible(async (signal) => {
-      const source = await parseSource(name);
+      const source = await parseSource(name).catch((error: PlatenError) => {
+        throw refusalOf(name, error);
+      });
       const submission = {
         source,
         printerId: options.printer,
@@ -57,7 +59,7 @@ ${exitCodeHelp}`,
           const job = await submit(intake, submission, signal);
           if (options.watch) {
             reporter.submitted(job);
-            finish(exitCodeOfJobs([await followed(intake, job, reporter, signal)]));
+            finish(exitCodeOfJob(await followed(intake, job, reporter, signal)));
           } else if (options.json) reporter.submitted(job);
           else process.stdout.write(`${job.jobId}\n`);
         }),
@@ -97,7 +99,7 @@ export function addWatch(program: Command, finish: Finish): void {
         reporting(options, async (reporter) => {
           const { job } = await intake.getJob({ jobId }, { signal, timeoutMs: callTimeoutMs });
           reporter.submitted(job!);
-          finish(exitCodeOfJobs([await followed(intake, job!, reporter, signal)]));
+          finish(exitCodeOfJob(await followed(intake, job!, reporter, signal)));
         }),
       ),
     ),

@@ -3,11 +3,21 @@ import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
-import { type Job, type JobState, JobTicketSchema, type PlatenError } from "@platen/proto";
+import { type Job, JobTicketSchema, type PlatenError, toPlatenError } from "@platen/proto";
 import { type Command, Option } from "commander";
 import { validateTicket } from "../domain/ticket.ts";
 import { callTimeoutMs, type IntakeClient } from "./connection.ts";
-import { errorText, exitCodeHelp, exitCodeOfJobs, type Finish, isVerbose } from "./exit.ts";
+import {
+  errorText,
+  type ExitCode,
+  exitCodeHelp,
+  exitCodeOf,
+  exitCodeOfJob,
+  exitCodes,
+  type Finish,
+  isVerbose,
+  worstOf,
+} from "./exit.ts";
 import { follow, parseSource, type Source, submit } from "./follow.ts";
 import { interruptible } from "./interrupt.ts";
 import { type LocalSystem, rejectOnAbort, startLocalSystem } from "./local-system.ts";
@@ -27,7 +37,8 @@ interface PrintOptions extends OutputOptions, TicketOptions {
 }
 
 interface Printout {
-  readonly sources: readonly Source[];
+  /** Files, URLs, `-`. */
+  readonly names: readonly string[];
   readonly ticket: TicketInit;
   readonly jobName?: string | undefined;
   readonly out: string;
@@ -62,10 +73,9 @@ ${exitCodeHelp}`,
     interruptible(async (signal) => {
       const ticket = ticketOf(options);
       validateTicket(create(JobTicketSchema, ticket));
-      const sources = await Promise.all(names.map(parseSource));
       const { out, jobName } = options;
       const color = options.printer === "color";
-      const printout = { sources, ticket, jobName, out, color, verbose: isVerbose(command) };
+      const printout = { names, ticket, jobName, out, color, verbose: isVerbose(command) };
       await printOut(printout, options, finish, signal);
     }),
   );
@@ -83,15 +93,14 @@ export function addDemo(program: Command, finish: Finish): void {
   addOutputOptions(command).action((options: OutputOptions & { out: string }) =>
     interruptible(async (signal) => {
       const sample = fileURLToPath(new URL("../../../samples/welcome.pdf", import.meta.url));
-      const sources = [await parseSource(sample)];
       const { out } = options;
-      const printout = { sources, ticket: {}, out, color: true, verbose: isVerbose(command) };
+      const printout = { names: [sample], ticket: {}, out, color: true, verbose: isVerbose(command) };
       await printOut(printout, options, finish, signal);
     }),
   );
 }
 
-/** Prints on a system of its own, and finishes with the code of how the jobs ended. */
+/** Prints on a system of its own what can be printed, and finishes with the code of the worst that became of anything. */
 async function printOut(
   printout: Printout,
   output: OutputOptions,
@@ -99,19 +108,40 @@ async function printOut(
   signal: AbortSignal,
 ): Promise<void> {
   const { color, verbose } = printout;
-  const outDir = await openOutDir(printout.out);
   await reporting(output, async (reporter) => {
+    const sources = await acceptable(printout.names, reporter);
+    const refusals = sources.length < printout.names.length ? [exitCodes.refused] : [];
+    if (sources.length === 0) return finish(exitCodes.refused);
+    const outDir = await openOutDir(printout.out);
     reporter.note(`starting ${executors} executors and a ${color ? "colour" : "mono"} printer`);
     const log = (error: PlatenError) => process.stderr.write(`${errorText(error, verbose)}\n`);
     await using system = await startLocalSystem({ outDir, color, executors, log, signal });
     const over = new AbortController();
     try {
-      const printing = printAll(system, printout, { reporter, signal, over });
-      finish(exitCodeOfJobs(await Promise.race([printing, system.failed])));
+      const printing = printAll(system, sources, printout, { reporter, signal, over });
+      finish(worstOf([...refusals, ...(await Promise.race([printing, system.failed]))]));
     } finally {
       over.abort();
     }
   });
+}
+
+interface Named {
+  readonly name: string;
+  readonly source: Source;
+}
+
+/** Tells of what cannot be printed, and resolves to the rest. */
+async function acceptable(names: readonly string[], reporter: Reporter): Promise<Named[]> {
+  const all: Named[] = [];
+  for (const name of names) {
+    try {
+      all.push({ name, source: await parseSource(name) });
+    } catch (error) {
+      reporter.refused(name, toPlatenError(error));
+    }
+  }
+  return all;
 }
 
 interface Following {
@@ -122,35 +152,48 @@ interface Following {
   readonly over: AbortController;
 }
 
-/** Submits all, and resolves to how they ended. */
-async function printAll(system: LocalSystem, printout: Printout, following: Following): Promise<JobState[]> {
+/** Submits all, and resolves to what became of each. */
+async function printAll(
+  system: LocalSystem,
+  sources: readonly Named[],
+  printout: Printout,
+  following: Following,
+): Promise<ExitCode[]> {
   const { ticket, jobName } = printout;
   const { intake, printerId } = system;
   const { reporter, signal, over } = following;
   const jobs: Job[] = [];
-  const ends: Promise<JobState>[] = [];
+  const ends: Promise<ExitCode>[] = [];
   const interrupted = rejectOnAbort(signal).catch(() => cancelAll(intake, jobs, following));
-  let refusal: unknown;
-  try {
-    for (const source of printout.sources) {
-      const startedMs = Date.now();
+  let failure: unknown;
+  for (const { name, source } of sources) {
+    const startedMs = Date.now();
+    try {
       const job = await submit(intake, { source, printerId, ticket, jobName }, signal);
       jobs.push(job);
       reporter.submitted(job);
       const sheets = (of: Progress) => sheetsOf(system, of);
-      const end = follow(intake, job, { reporter, signal: over.signal, startedMs, sheets });
+      const end = follow(intake, job, { reporter, signal: over.signal, startedMs, sheets }).then(
+        exitCodeOfJob,
+      );
       end.catch(() => {});
       ends.push(end);
+    } catch (error) {
+      if (exitCodeOf(error) === exitCodes.refused) {
+        reporter.refused(name, toPlatenError(error));
+        ends.push(Promise.resolve(exitCodes.refused));
+        continue;
+      }
+      // What was accepted before is printed all the same.
+      failure = error;
+      break;
     }
-  } catch (error) {
-    // What was accepted before is printed all the same.
-    refusal = error;
   }
-  const states = await Promise.all(ends);
+  const codes = await Promise.all(ends);
   if (signal.aborted) await interrupted;
   signal.throwIfAborted();
-  if (refusal !== undefined) throw refusal;
-  return states;
+  if (failure !== undefined) throw failure;
+  return codes;
 }
 
 /** Ctrl-C: ends the jobs as a user's cancel does, so that the printer throws out the sheet in it. */

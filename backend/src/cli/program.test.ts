@@ -48,8 +48,18 @@ describe("wrong usage ends with 2 and one line, before anything starts", () => {
     ["an unknown option", ["jobs", "--all"], "unknown option '--all'"],
     ["nothing to print", ["print"], "missing required argument 'file|url'"],
     ["no printer", ["submit", "-"], "required option '--printer <id>' not specified"],
-    ["a file that is not there", ["print", "none.pdf"], "cannot print none.pdf: there is no such file"],
-    ["a folder", ["print", "/"], "cannot print /: it is a folder"],
+    ["a file that is not there", ["print", "none.pdf"], "none.pdf: refused: there is no such file"],
+    [
+      "a file of a kind that is not printed",
+      ["submit", import.meta.filename, "--printer", "office"],
+      "program.test.ts: refused: the document is neither PDF nor JPEG nor PNG",
+    ],
+    [
+      "a URL of another protocol",
+      ["submit", "ftp://example.org/a.pdf", "--printer", "office"],
+      "ftp://example.org/a.pdf: refused: of URLs only those of http and https can be printed",
+    ],
+    ["a folder", ["print", "/"], "/: refused: it is a folder"],
     [
       "a word that is none of IPP's",
       ["print", "-", "--sides", "both"],

@@ -1,9 +1,18 @@
 /** How commands that follow jobs tell of them: bars on a terminal, lines in a pipe, JSON for programs, or nothing. */
 import { toJson } from "@bufbuild/protobuf";
-import { type Job, type JobEvent, JobEventKind, JobEventSchema, JobSchema, JobState } from "@platen/proto";
+import {
+  type Job,
+  type JobEvent,
+  JobEventKind,
+  JobEventSchema,
+  JobSchema,
+  JobState,
+  type PlatenError,
+} from "@platen/proto";
 import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
 import { stateName } from "../domain/job.ts";
+import { errorText, refusalOf } from "./exit.ts";
 import { amount, type Progress, workTexts } from "./progress.ts";
 
 export interface OutputOptions {
@@ -29,6 +38,8 @@ export interface Reporter {
   submitted(job: Job): void;
   event(progress: Progress, event: JobEvent): void;
   ended(progress: Progress, ending: Ending): void;
+  /** What the user named makes no job. Goes to standard error whatever the output is. */
+  refused(name: string, error: PlatenError): void;
   /** A sentence for people, which no program needs. */
   note(text: string): void;
   /** Leaves the terminal as it should be; may be repeated. */
@@ -64,7 +75,14 @@ export async function reporting<T>(
   }
 }
 
-const quietReporter: Reporter = { submitted() {}, event() {}, ended() {}, note() {}, close() {} };
+const quietReporter: Reporter = {
+  submitted() {},
+  event() {},
+  ended() {},
+  refused: (name, error) => process.stderr.write(`${errorText(refusalOf(name, error), false)}\n`),
+  note() {},
+  close() {},
+};
 
 /** One JSON object a line; protobuf messages as proto3 JSON, so that 64-bit numbers are strings. */
 export const writeJson = (output: Pick<Output, "write">, value: object): void => {
@@ -75,6 +93,10 @@ function jsonReporter(output: Output): Reporter {
   return {
     ...quietReporter,
     submitted: (job) => writeJson(output, { type: "job", job: toJson(JobSchema, job) }),
+    refused: (name, error) => {
+      quietReporter.refused(name, error);
+      writeJson(output, { type: "refused", name, message: error.message, errorCode: error.code });
+    },
     event: ({ jobId }, event) =>
       writeJson(output, { type: "event", jobId, event: toJson(JobEventSchema, event) }),
     ended: (progress, { sheets }) => {
@@ -203,6 +225,11 @@ function terminalReporter(output: NodeJS.WriteStream): Reporter {
     ended: (progress, ending) => {
       underWay.delete(progress.jobId);
       persist([endText(progress), ...details(progress, ending)]);
+    },
+    refused: (name, error) => {
+      screen.clear();
+      quietReporter.refused(name, error);
+      draw();
     },
     note: (text) => persist([text]),
     close: () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sniffBytes, sniffMediaType } from "./media-type.ts";
+import { sniffBytes, sniffMediaType, unknownFormat } from "./media-type.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 
@@ -20,4 +20,20 @@ describe("sniffMediaType", () => {
       expect(sniffMediaType(bytes(text)), text).toBeUndefined();
     }
   });
+});
+
+it.each([
+  ["II*\0\x08\0\0\0", "a TIFF image"],
+  ["MM\0*\0\0\0\x08", "a TIFF image"],
+  ["GIF89a", "a GIF image"],
+  ["RIFF\x10\n\r\0WEBPVP8 ", "a WebP image"],
+  ["BM\x36\0\x0c\0\0\0\0\0", "a BMP image"],
+  ["%!PS-Adobe-3.0", "PostScript"],
+  ["PK\x03\x04\x14\0", "a ZIP archive or an office document"],
+  ["\n<!DOCTYPE html>", "HTML, SVG or XML"],
+  ["just a text", "neither PDF nor JPEG nor PNG"],
+])("a document that begins with %j is told to be %s", (text, what) => {
+  const { code, message } = unknownFormat(bytes(text));
+  expect(code).toBe("document-format");
+  expect(message).toContain(`the document is ${what}: `);
 });

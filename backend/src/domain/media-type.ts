@@ -1,5 +1,7 @@
 /** What print data are, told from their first bytes: names and headers lie, the converter reads bytes. */
 
+import { PlatenError } from "@platen/proto";
+
 /** What the converter takes. */
 export type MediaType = "application/pdf" | "image/jpeg" | "image/png";
 
@@ -21,4 +23,26 @@ export function sniffMediaType(firstBytes: Uint8Array): MediaType | undefined {
   if (startsWith(firstBytes, png)) return "image/png";
   const head = Buffer.from(firstBytes.subarray(0, sniffBytes));
   return head.includes("%PDF-") ? "application/pdf" : undefined;
+}
+
+/** What people take for printable, so that a refusal can say what it is that they have. */
+const others: readonly (readonly [RegExp, string])[] = [
+  [/^(II\*\0|MM\0\*)/, "a TIFF image"],
+  [/^GIF8[79]a/, "a GIF image"],
+  [/^RIFF[^]{4}WEBP/, "a WebP image"],
+  [/^[^]{4}ftyp(heic|heix|mif1|avif)/, "a HEIF or AVIF image"],
+  [/^BM[^]{4}\0{4}/, "a BMP image"],
+  [/^%!PS/, "PostScript"],
+  [/^PK[^\s\w]{2}/, "a ZIP archive or an office document"],
+  [/^\s*<(!doctype html|html|svg|\?xml)/i, "HTML, SVG or XML"],
+];
+
+/** Why a document that `sniffMediaType` does not know is refused. */
+export function unknownFormat(firstBytes: Uint8Array): PlatenError {
+  const head = Buffer.from(firstBytes.subarray(0, sniffBytes)).toString("latin1");
+  const what = others.find(([pattern]) => pattern.test(head))?.[1] ?? "neither PDF nor JPEG nor PNG";
+  return new PlatenError(
+    "document-format",
+    `the document is ${what}: make it a PDF, JPEG or PNG to print it`,
+  );
 }

@@ -99,7 +99,7 @@ const storedDocuments = async () => Array.fromAsync((await storage.blobs.store(d
 
 describe("UploadDocument", () => {
   test("stores what is streamed, and submit prints it", async () => {
-    const bytes = randomBytes(3 * 2 ** 20);
+    const bytes = Buffer.concat([Buffer.from("%PDF-1.7"), randomBytes(3 * 2 ** 20 - 8)]);
     const pieces = [bytes.subarray(0, 2 ** 20), bytes.subarray(2 ** 20, 2 ** 21), bytes.subarray(2 ** 21)];
     const uploaded = await client.uploadDocument(parts(header(BigInt(bytes.length)), ...pieces.map(chunk)));
     expect(uploaded.sizeBytes).toBe(BigInt(bytes.length));
@@ -118,9 +118,10 @@ describe("UploadDocument", () => {
     ["that declares too much", [header(2n ** 30n), chunk(randomBytes(1))], "document-too-large"],
     [
       "that sends too much",
-      [header(), ...Array<ReturnType<typeof chunk>>(9).fill(chunk(randomBytes(2 ** 20)))],
+      [header(), ...Array<ReturnType<typeof chunk>>(9).fill(chunk(Buffer.alloc(2 ** 20, "%PDF-1.7")))],
       "document-too-large",
     ],
+    ["of nothing that can be printed", [header(), chunk(Buffer.from("GIF89a"))], "document-format"],
   ] as const)("refuses a stream %s", async (_, stream, code) => {
     await expect(client.uploadDocument(parts(...stream))).rejects.toMatchObject({ code });
     expect(await storedDocuments()).toEqual([]);
@@ -130,6 +131,7 @@ describe("UploadDocument", () => {
     const abort = new AbortController();
     const endless = async function* () {
       yield header();
+      yield chunk(Buffer.from("%PDF-1.7"));
       for (let sent = 0; !abort.signal.aborted; sent++) {
         yield chunk(randomBytes(1000));
         if (sent === 100) abort.abort();

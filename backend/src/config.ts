@@ -16,6 +16,8 @@ const mebibyte = 1024 * 1024;
 
 const hostPort = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be HOST:PORT");
 const milliseconds = z.coerce.number().int().positive();
+/** What a timer of the system can be set for, milliseconds: a longer one would go off at once. */
+const timed = milliseconds.max(2 ** 31 - 1);
 const bytes = z.coerce.number().int().positive();
 const filePath = z.string().min(1);
 
@@ -103,27 +105,26 @@ export const backendConfigSchema = z.strictObject({
     .describe("a session record expires so long after its last change"),
   tokenTtlMs: milliseconds.default(24 * hour).describe("a token is good for so long"),
   jobRetentionMs: milliseconds.default(7 * 24 * hour).describe("how long the history of ended jobs is kept"),
-  jobLeaseMs: milliseconds
-    .default(15 * second)
-    .describe("a job of a dead controller is taken over after so long"),
-  executorTtlMs: milliseconds.default(6 * second).describe("a dead executor is left out after so long"),
-  cancelPatienceMs: milliseconds
+  jobLeaseMs: timed.default(15 * second).describe("a job of a dead controller is taken over after so long"),
+  executorTtlMs: timed.default(6 * second).describe("a dead executor is left out after so long"),
+  cancelPatienceMs: timed
     .default(10 * second)
     .describe("a cancel is done after so long, whether the printer answers or not"),
   printerPatienceMs: milliseconds
     .default(24 * hour)
     .describe("a job is aborted when its printer has been out of reach for so long"),
   updateIntervalMs: milliseconds
+    .max(24 * hour)
     .default(5 * minute)
-    .describe("how often printers ask whether there is other software for them"),
-  reapIntervalMs: milliseconds.default(minute).describe("how often to look for what crashed jobs left"),
+    .describe("how often printers ask whether there is other software for them, at least once a day"),
+  reapIntervalMs: timed.default(minute).describe("how often to look for what crashed jobs left"),
   reapGraceMs: milliseconds
     .default(5 * minute)
     .describe("what crashed jobs left is removed when it is so old"),
 
   uploadMaxBytes: bytes.default(512 * mebibyte).describe("largest upload"),
   downloadMaxBytes: bytes.default(512 * mebibyte).describe("largest download"),
-  downloadTimeoutMs: milliseconds.default(10 * minute).describe("longest download"),
+  downloadTimeoutMs: timed.default(10 * minute).describe("longest download"),
   downloadAllowPrivate: z
     .boolean()
     .default(false)
@@ -136,8 +137,8 @@ export const backendConfigSchema = z.strictObject({
     .max(64)
     .default(Math.max(1, availableParallelism()))
     .describe("worker processes that render pages"),
-  renderOpenTimeoutMs: milliseconds.default(30 * second).describe("longest time to open a document"),
-  renderPageTimeoutMs: milliseconds.default(minute).describe("longest time to render a page"),
+  renderOpenTimeoutMs: timed.default(30 * second).describe("longest time to open a document"),
+  renderPageTimeoutMs: timed.default(minute).describe("longest time to render a page"),
   renderMemoryLimitBytes: bytes.default(2048 * mebibyte).describe("most memory of a worker process"),
 });
 

@@ -25,7 +25,7 @@ import {
   tempFolder,
   testKey,
 } from "./testing/bundles.ts";
-import { Updater, type UpdaterOptions } from "./updater.ts";
+import { untilNextMs, Updater, type UpdaterOptions } from "./updater.ts";
 
 /** A bundle that is larger than a few writes, and how a backend offers it. */
 async function bundleOf(folder: string, version: string, privateKey = releaseKey) {
@@ -468,4 +468,11 @@ test("a version on trial takes no prints before it is kept, and looks for the ne
   await updater.until(() => updater.told.at(-1)!.phase === UpdatePhase.UP_TO_DATE);
   expect(printer.isPaused).toBe(false);
   await updater.looksAgain();
+});
+
+test("the longest interval that a backend can name is a day's, and not one that a timer cannot be set for", () => {
+  expect(Math.abs(untilNextMs(1000) - 1000)).toBeLessThanOrEqual(250);
+  for (const intervalMs of [30 * 86_400_000, 2 ** 32 - 1]) {
+    expect(Math.abs(untilNextMs(intervalMs) - 86_400_000)).toBeLessThanOrEqual(21_600_000);
+  }
 });

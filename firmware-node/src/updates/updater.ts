@@ -77,6 +77,8 @@ const keyOf = (offer: UpdateOffer | undefined): string =>
 const callTimeoutMs = 15_000;
 /** After a check that failed, milliseconds. */
 const retryMs = 10_000;
+/** The backend is asked once a day at least; a timer of the system cannot be set for a month either. */
+const intervalMaxMs = 86_400_000;
 /** Between looks at whether the printer is idle, milliseconds. */
 const idleCheckMs = 500;
 /** So long after its last print a printer need not wait any more for somebody to ask how it ended, milliseconds. */
@@ -88,6 +90,10 @@ const progressMs = 2000;
 
 /** How long an offer is left alone that failed so often, milliseconds: a minute, and twice as long each time up to an hour. */
 const pauseMs = (times: number): number => Math.min(3_600_000, 60_000 * 2 ** (times - 1));
+
+/** Until the next check where the backend wants one every `intervalMs`: not all printers at once. */
+export const untilNextMs = (intervalMs: number): number =>
+  Math.min(intervalMs, intervalMaxMs) * (0.75 + Math.random() / 2);
 
 /** What the offer itself is the reason for: it is not tried again as it is. */
 const isRefusal = (error: unknown): error is PlatenError =>
@@ -141,8 +147,7 @@ export class Updater {
         signal.throwIfAborted();
         this.#options.onStep(`no update for now: ${toPlatenError(error).message}`);
       }
-      // Not all printers at once.
-      await sleep(waitMs * (0.75 + Math.random() / 2), signal);
+      await sleep(untilNextMs(waitMs), signal);
     }
   }
 

@@ -18,7 +18,6 @@ import { runProgram } from "./processes.ts";
 import { Releases } from "./releases.ts";
 import { difference, printedHere } from "./sheets.ts";
 
-export const printerId = "board";
 /** QEMU's adaptor is one of FTDI's. */
 const adaptor = "usb-0403-6001";
 
@@ -73,6 +72,7 @@ export class Stand implements AsyncDisposable {
   #onSinceMs = 0;
   #starts = 0;
   #hasCard = false;
+  #cards = 0;
   #hasShell = false;
   #versions = 0;
 
@@ -115,6 +115,11 @@ export class Stand implements AsyncDisposable {
     return new Stand({ stack: stack.move(), options, folder, backend, engine, releases, console: write });
   }
 
+  /** A card that nobody has started yet is another printer: the backend keeps a name for the key that it came with. */
+  get #printerId(): string {
+    return `board-${this.#cards}`;
+  }
+
   get card(): string {
     return join(this.#folder, "card.img");
   }
@@ -123,7 +128,7 @@ export class Stand implements AsyncDisposable {
   get settings(): string {
     return [
       "[printer]",
-      `id = "${printerId}"`,
+      `id = "${this.#printerId}"`,
       `media = ["${media}"]`,
       `resolution = ${dpi}`,
       "[backend]",
@@ -145,6 +150,7 @@ export class Stand implements AsyncDisposable {
     await rm(this.card, { force: true });
     await copySparse(this.#options.image, this.card, this.signal);
     await truncate(this.card, cardBytes);
+    this.#cards++;
     this.#hasCard = true;
   }
 
@@ -229,7 +235,7 @@ export class Stand implements AsyncDisposable {
     let last: RegisteredPrinter | undefined;
     try {
       for (;;) {
-        last = await this.backend.printer(printerId);
+        last = await this.backend.printer(this.#printerId);
         const seenMs = last?.seenTime ? Number(last.seenTime.seconds) * 1000 : 0;
         const found = last && seenMs >= this.#onSinceMs - 1000 ? see(last) : undefined;
         if (found !== undefined) return found;
@@ -264,7 +270,7 @@ export class Stand implements AsyncDisposable {
 
   /** Submits a job of so many sheets. */
   submit(sheets: number): Promise<string> {
-    return this.backend.submit(printerId, document(sheets), this.signal);
+    return this.backend.submit(this.#printerId, document(sheets), this.signal);
   }
 
   /**

@@ -2,9 +2,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "@platen/hw/link";
 import { Failed } from "../failed.ts";
-import { type Stand } from "../stand.ts";
+import type { Stand } from "../stand.ts";
 import type { Notes, Scenario } from "./scenario.ts";
 import { UpdatePhase } from "@platen/proto";
+import { rollOut, withdraw } from "./updates.ts";
 
 /** Steps of an update that something is written in; the cut comes up to so long after one begins, milliseconds. */
 const steps = [UpdatePhase.DOWNLOADING, UpdatePhase.VERIFYING, UpdatePhase.TRYING];
@@ -15,8 +16,24 @@ async function duringUpdate(stand: Stand, notes: Notes, moment: number, count: n
   const step = steps[count % steps.length]!;
   const before = await stand.version();
   const version = stand.nextVersion();
-  await stand.backend.platen("updates", "add", await stand.releases.make(version));
-  await stand.backend.platen("updates", "rollout", version, "--percent", "100");
+  await rollOut(stand, version, await stand.releases.make(version));
+  try {
+    await cutInStep(stand, notes, { step, moment, before, version });
+    await stand.running(version);
+    notes.saw(`${version} was taken by itself in the end`);
+  } finally {
+    await withdraw(stand, version);
+  }
+}
+
+interface Cut {
+  readonly step: UpdatePhase;
+  readonly moment: number;
+  readonly before: string;
+  readonly version: string;
+}
+
+async function cutInStep(stand: Stand, notes: Notes, { step, moment, before, version }: Cut): Promise<void> {
   await stand.seen(`on its way to ${version}`, ({ update }) => {
     const isThere = update?.targetVersion === version && update.phase >= step;
     return isThere || update?.version === version ? true : undefined;

@@ -9,9 +9,14 @@ import { type Stand } from "../stand.ts";
 import type { Notes, Scenario } from "./scenario.ts";
 
 /** Adds a bundle and offers it to all boards. */
-async function rollOut(stand: Stand, version: string, bundle: string): Promise<void> {
+export async function rollOut(stand: Stand, version: string, bundle: string): Promise<void> {
   await stand.backend.platen("updates", "add", bundle);
   await stand.backend.platen("updates", "rollout", version, "--percent", "100");
+}
+
+/** Offers it no longer: the boards of other scenarios have nothing to do with it. */
+export async function withdraw(stand: Stand, version: string): Promise<void> {
+  await stand.backend.platen("updates", "rollout", version, "--stop");
 }
 
 export const update: Scenario = {
@@ -24,7 +29,11 @@ export const update: Scenario = {
     notes.figure("app bundle as sent, MiB", ((await stand.releases.originalBytes()) / 2 ** 20).toFixed(1));
     const beganMs = performance.now();
     await rollOut(stand, version, bundle);
-    await stand.running(version);
+    try {
+      await stand.running(version);
+    } finally {
+      await withdraw(stand, version);
+    }
     notes.figure("rollout to healthy, s", Math.round((performance.now() - beganMs) / 1000));
     const { stdout } = await stand.backend.platen("printers");
     if (!stdout.includes(version)) throw new Failed(`platen printers does not show ${version}:\n${stdout}`);
@@ -170,7 +179,7 @@ async function survive(stand: Stand, notes: Notes, bad: BadUpdate): Promise<void
     await stand.running(version);
     notes.saw(`what was in its way is gone: ${version} was taken by itself, and runs`);
   } finally {
-    await stand.backend.platen("updates", "rollout", version, "--stop");
+    await withdraw(stand, version);
   }
 }
 

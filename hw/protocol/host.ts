@@ -90,6 +90,7 @@ export interface HostStep {
   readonly effects: readonly HostEffect[];
 }
 
+const noEffects: readonly HostEffect[] = [];
 const noSender = startSender({ windowFrames: 1, bytesUnderWay: 1 });
 
 export const startHost = (options: HostOptions, nowMs: number): Host => ({
@@ -301,6 +302,8 @@ function takeTime(host: Host, nowMs: number): HostStep {
     case "up": {
       if (silent) return lose(host, nowMs);
       const { sender, frames } = takeDue(host.sender, nowMs);
+      const isQuiet = nowMs < host.saidAtMs + hostTiming.heartbeatMs;
+      if (frames.length === 0 && sender === host.sender && isQuiet) return { host, effects: noEffects };
       const effects = frames.map((frame): HostEffect => {
         return { kind: "transmit", bytes: encodeFrame({ ...frame, session }) };
       });
@@ -320,6 +323,7 @@ function lose(host: Host, nowMs: number): HostStep {
 export function stepHost(before: Host, event: HostEvent, nowMs: number): HostStep {
   const taken = takeEvent(before, event, nowMs);
   const timed = takeTime(taken.host, nowMs);
+  if (taken.effects.length === 0) return timed;
   return { host: timed.host, effects: [...taken.effects, ...timed.effects] };
 }
 

@@ -128,31 +128,30 @@ export function acknowledge(sender: Sender, ack: Ack, nowMs: number): Sender {
   const base = sender.outstanding[0]?.number ?? sender.nextNumber;
   const done = ahead16(ack.expected, base);
   if (ahead16(ack.expected, sender.nextNumber) > 0) return sender;
-  let { orderSeen } = sender;
-  let took: number | undefined;
   const came = (frame: Outstanding): boolean => {
     const place = ahead16(frame.number, ack.expected);
-    return place < 0 || (place > 0 && place <= 64 && ((ack.received >> BigInt(place - 1)) & 1n) === 1n);
+    if (place <= 0 || ack.received === 0n) return place < 0;
+    return place <= 64 && ((ack.received >> BigInt(place - 1)) & 1n) === 1n;
   };
+  let { orderSeen } = sender;
+  let took: number | undefined;
+  let losses = 0;
   let progress = done > 0;
-  const marked = sender.outstanding.map((frame) => {
-    if (frame.acknowledged || !came(frame)) return frame;
+  for (const frame of sender.outstanding) {
+    if (frame.acknowledged || !came(frame)) continue;
     progress = true;
     orderSeen = Math.max(orderSeen, frame.order);
     // Karn: of a frame sent twice it cannot be told which came.
     if (frame.sendings === 1) took = nowMs - frame.sentAtMs;
-    return { ...frame, acknowledged: true, lost: false };
+    if (frame.lost) losses--;
+  }
+  const outstanding = sender.outstanding.slice(Math.max(0, done)).map((frame) => {
+    if (frame.acknowledged) return frame;
+    if (came(frame)) return { ...frame, acknowledged: true, lost: false };
+    if (frame.lost || frame.order + reorderFrames > orderSeen) return frame;
+    losses++;
+    return { ...frame, lost: true };
   });
-  const outstanding = marked
-    .slice(Math.max(0, done))
-    .map((frame) =>
-      !frame.acknowledged && !frame.lost && frame.order + reorderFrames <= orderSeen
-        ? { ...frame, lost: true }
-        : frame,
-    );
-  const losses =
-    outstanding.filter((frame) => frame.lost).length -
-    sender.outstanding.filter((frame) => frame.lost).length;
   const credit = difference32(ack.credit, sender.credit) > 0 ? ack.credit : sender.credit;
   const timed = took === undefined ? sender : withRoundTrip(sender, took);
   // Not only after a measured round trip: when every frame goes more than once there is none for long.
@@ -188,16 +187,27 @@ function expire(sender: Sender, nowMs: number): Sender {
   };
 }
 
+const nothing: readonly Sequenced[] = [];
+
 /** What goes out now: lost frames first, then waiting ones as far as there is room. */
-export function takeDue(before: Sender, nowMs: number): { sender: Sender; frames: Sequenced[] } {
+export function takeDue(before: Sender, nowMs: number): { sender: Sender; frames: readonly Sequenced[] } {
   const sender = expire(before, nowMs);
+  const { limits, waiting, credit } = sender;
+  let { nextNumber, spent, sendings, recentBits, recentLosses } = sender;
+  let underWay = bytesUnderWay(sender.outstanding);
+  const hasRoom = (payload: Uint8Array): boolean =>
+    underWay === 0 || underWay + payload.length <= limits.bytesUnderWay;
+  const mayGo = (payload: Uint8Array | undefined, framesOut: number): payload is Uint8Array =>
+    payload !== undefined &&
+    framesOut < limits.windowFrames &&
+    difference32(credit, add32(spent, frameCost(payload.length))) >= 0 &&
+    hasRoom(payload);
+  // Most events make room for nothing: nothing is copied for them.
+  const anyLost = sender.outstanding.some(({ lost }) => lost);
+  if (!anyLost && !mayGo(waiting[0]?.payload, sender.outstanding.length)) return { sender, frames: nothing };
+
   const frames: Sequenced[] = [];
   const outstanding = [...sender.outstanding];
-  const waiting = [...sender.waiting];
-  let { nextNumber, spent, sendings, recentBits, recentLosses } = sender;
-  let underWay = bytesUnderWay(outstanding);
-  const hasRoom = (payload: Uint8Array): boolean =>
-    underWay === 0 || underWay + payload.length <= sender.limits.bytesUnderWay;
   const send = (frame: Sequenced): void => {
     frames.push(frame);
     underWay += frame.payload.length;
@@ -216,11 +226,9 @@ export function takeDue(before: Sender, nowMs: number): { sender: Sender; frames
       sendings: frame.sendings + 1,
     };
   });
-  for (let next = waiting[0]; next; next = waiting[0]) {
-    const after = add32(spent, frameCost(next.payload.length));
-    if (outstanding.length >= sender.limits.windowFrames) break;
-    if (difference32(sender.credit, after) < 0 || !hasRoom(next.payload)) break;
-    waiting.shift();
+  let taken = 0;
+  for (let next = waiting[0]; next && mayGo(next.payload, outstanding.length); next = waiting[taken]) {
+    taken++;
     const frame = { ...next, number: nextNumber };
     send(frame);
     outstanding.push({
@@ -232,10 +240,10 @@ export function takeDue(before: Sender, nowMs: number): { sender: Sender; frames
       sendings: 1,
     });
     nextNumber = next16(nextNumber);
-    spent = after;
+    spent = add32(spent, frameCost(next.payload.length));
   }
   if (frames.length === 0) return { sender, frames };
   const timeoutAtMs = sender.timeoutAtMs ?? nowMs + sender.timeoutMs;
-  const sent = { outstanding, waiting, nextNumber, spent, sendings, timeoutAtMs, recentBits, recentLosses };
-  return { sender: { ...sender, ...sent }, frames };
+  const sent = { nextNumber, spent, sendings, timeoutAtMs, recentBits, recentLosses };
+  return { sender: { ...sender, ...sent, outstanding, waiting: waiting.slice(taken) }, frames };
 }

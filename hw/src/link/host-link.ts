@@ -34,6 +34,7 @@ export class HostLink {
   #host: Host;
   #status: Status | undefined;
   #cancelTick: (() => void) | undefined;
+  #tickAtMs = Infinity;
   #stepping = false;
   #closed = false;
 
@@ -169,10 +170,15 @@ export class HostLink {
     }
   }
 
+  /** A tick that is due later than the one that is set is seen to by that one: most events only put it off. */
   #schedule(): void {
+    const dueMs = hostDueMs(this.#host) ?? Infinity;
+    if (this.#closed || dueMs >= this.#tickAtMs) return;
     this.#cancelTick?.();
-    const dueMs = hostDueMs(this.#host);
-    if (dueMs === undefined || this.#closed) return;
-    this.#cancelTick = this.#clock.after(dueMs - this.#clock.nowMs(), () => this.#take({ kind: "tick" }));
+    this.#tickAtMs = dueMs;
+    this.#cancelTick = this.#clock.after(dueMs - this.#clock.nowMs(), () => {
+      this.#tickAtMs = Infinity;
+      this.#take({ kind: "tick" });
+    });
   }
 }

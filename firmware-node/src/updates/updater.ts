@@ -3,41 +3,30 @@
  * asks the launcher for a trial. Says at every step how far it is. Nothing here can harm what runs: that only changes when the
  * launcher has seen the new version prove itself.
  */
-import { join } from "node:path";
 import {
   type CheckForUpdateResponse,
   hasCode,
   type OfferedBundle,
-  PlatenError,
+  type PlatenError,
   PrinterStateReason,
   type PrinterUpdateService,
   type ServiceClient,
   toPlatenError,
-  updateKeyOf,
   type UpdateOffer,
   UpdatePhase,
 } from "@platen/proto";
-import { type DowngradePermit, openDowngrade } from "@platen/proto/bundle";
-import type { HttpFetch } from "../adapters/http-fetch.ts";
 import { sleep } from "../app/backoff.ts";
 import type { Printer } from "../app/printer.ts";
-import type { Board } from "./board.ts";
-import { download, sweepDownloads } from "./download.ts";
+import { type Attempt, type InstallationSite, installOffer, sweep } from "./installation.ts";
 import type { Health } from "./supervised.ts";
 
-export interface UpdaterOptions {
-  readonly board: Board;
+export interface UpdaterOptions extends InstallationSite {
   /** Of the version that runs. */
   readonly version: string;
   /** Present while that is on trial. */
   readonly health: Pick<Health, "missing" | "passed"> | undefined;
   readonly printer: Pick<Printer, "printerId" | "status" | "endsAreTold" | "pause">;
   readonly client: Pick<ServiceClient<typeof PrinterUpdateService>, "checkForUpdate">;
-  readonly printerKey: () => string;
-  readonly fetch: Pick<HttpFetch, "getFrom">;
-  /** What this board is, as bundles name it. */
-  readonly boardName: string;
-  readonly channel: string;
   /** Told of each step, for people. */
   readonly onStep: (message: string) => void;
   /** Monotonic, milliseconds. */
@@ -49,15 +38,6 @@ interface Progress {
   readonly targetVersion?: string;
   readonly percent?: number;
   readonly message?: string;
-}
-
-/** An offer that is taken up. */
-interface Attempt {
-  readonly offer: UpdateOffer;
-  /** Aborts when the printer stops, or the offer no longer stands. */
-  readonly signal: AbortSignal;
-  /** Goes on to a phase. Throws when the backend answers that the offer no longer stands. */
-  readonly say: (phase: UpdatePhase, text?: string, percent?: number) => Promise<void>;
 }
 
 /** An offer that came to nothing. */
@@ -85,8 +65,6 @@ const idleCheckMs = 500;
 const untoldMaxMs = 600_000;
 /** Between looks at whether the launcher has kept this version, milliseconds. */
 const keptCheckMs = 100;
-/** Between reports of how much has come, milliseconds. */
-const progressMs = 2000;
 
 /** How long an offer is left alone that failed so often, milliseconds: a minute, and twice as long each time up to an hour. */
 const pauseMs = (times: number): number => Math.min(3_600_000, 60_000 * 2 ** (times - 1));
@@ -98,14 +76,6 @@ export const untilNextMs = (intervalMs: number): number =>
 /** What the offer itself is the reason for: it is not tried again as it is. */
 const isRefusal = (error: unknown): error is PlatenError =>
   hasCode(error, "update-invalid", "update-refused");
-
-const unusable = (): PlatenError =>
-  new PlatenError("update-invalid", "the offer names no bundle that can be fetched");
-
-/** Both hashes become names of files here. */
-function requireHashes({ sha256Hex, payloadSha256Hex }: OfferedBundle): void {
-  for (const hash of [sha256Hex, payloadSha256Hex]) if (!/^[0-9a-f]{64}$/.test(hash)) throw unusable();
-}
 
 export class Updater {
   readonly #options: UpdaterOptions;
@@ -139,7 +109,7 @@ export class Updater {
           this.#pause = undefined;
           this.#progress = { phase: UpdatePhase.UP_TO_DATE };
           await this.#check(signal);
-          await this.#sweep([]);
+          await sweep(this.#options.board, []);
         }
         if (this.#pause) waitMs = Math.min(waitMs, retryMs);
         else if (offer && (await this.#take(offer, signal))) return;
@@ -251,7 +221,7 @@ export class Updater {
       },
     };
     try {
-      await this.#install(attempt, app);
+      await installOffer(this.#options, attempt);
       await attempt.say(UpdatePhase.WAITING, `version ${targetVersion} is ready`);
       await this.#leave(attempt, app);
       return true;
@@ -288,90 +258,6 @@ export class Updater {
     const failure = failed[app.payloadSha256Hex];
     if (!failure || failure.attempt < attempt) return undefined;
     return { phase: UpdatePhase.ROLLED_BACK, targetVersion: app.version, message: failure.reason };
-  }
-
-  async #permit({ downgradePermit }: UpdateOffer): Promise<DowngradePermit | undefined> {
-    if (downgradePermit.length === 0) return undefined;
-    return openDowngrade(downgradePermit, await this.#options.board.keys());
-  }
-
-  /** Fetches what the offer names and puts it beside what runs, the runtime first. A runtime that is there is not fetched again. */
-  async #install(attempt: Attempt, app: OfferedBundle): Promise<void> {
-    const { board, boardName, channel } = this.#options;
-    const { offer, signal, say } = attempt;
-    for (const bundle of offer.bundles) requireHashes(bundle);
-    const downgrade = await this.#permit(offer);
-    await this.#sweep(offer.bundles);
-    for (const bundle of offer.bundles) {
-      const { payloadSha256Hex: payloadSha256 } = bundle;
-      if (bundle !== app && (await this.#hasRuntime(bundle))) continue;
-      await say(UpdatePhase.DOWNLOADING, `fetching version ${bundle.version}`, 0);
-      const file = await this.#download(bundle, attempt);
-      await say(UpdatePhase.VERIFYING);
-      await board.install(file, {
-        board: boardName,
-        channel,
-        downgrade,
-        payloadSha256,
-        attempt: offer.attempt,
-        signal,
-        onVerified: () => say(UpdatePhase.INSTALLING),
-      });
-    }
-  }
-
-  /** Whether a runtime is unpacked here, or is the image's own, which this app runs on where it has none. */
-  async #hasRuntime({ payloadSha256Hex, version }: OfferedBundle): Promise<boolean> {
-    const { board } = this.#options;
-    if (await board.runtime(payloadSha256Hex)) return true;
-    const own = (await board.current())?.manifest.runtime;
-    return version === process.versions.node && own !== undefined && !(await board.runtime(own.sha256));
-  }
-
-  /** Gives back the space of all that neither a slot nor an offer needs. */
-  async #sweep(offered: readonly OfferedBundle[]): Promise<void> {
-    const { board } = this.#options;
-    await sweepDownloads(this.#downloads, new Set(offered.map(({ sha256Hex }) => sha256Hex)));
-    await board.sweepRuntimes(offered.map(({ payloadSha256Hex }) => payloadSha256Hex));
-  }
-
-  get #downloads(): string {
-    return join(this.#options.board.root, "downloads");
-  }
-
-  async #download(bundle: OfferedBundle, { signal, say }: Attempt): Promise<string> {
-    const { printer, printerKey, fetch } = this.#options;
-    const url = URL.parse(bundle.url);
-    if (!url) throw unusable();
-    const sizeBytes = Number(bundle.sizeBytes);
-    const headers = {
-      "platen-printer-id": printer.printerId,
-      authorization: `Bearer ${updateKeyOf(printerKey(), bundle.sha256Hex)}`,
-    };
-    let haveBytes = 0;
-    const over = new AbortController();
-    // By the clock and not by what comes: an offer may be withdrawn while the line stands still.
-    const reporting = (async () => {
-      const until = AbortSignal.any([signal, over.signal]);
-      for (;;) {
-        await sleep(progressMs, until);
-        await say(UpdatePhase.DOWNLOADING, undefined, Math.floor((haveBytes / sizeBytes) * 100));
-      }
-    })().catch(() => {});
-    try {
-      return await download(
-        this.#downloads,
-        { sha256: bundle.sha256Hex, sizeBytes },
-        (startByte, fetchSignal) => fetch.getFrom(url, headers, startByte, fetchSignal),
-        (bytes) => {
-          haveBytes = bytes;
-        },
-        signal,
-      );
-    } finally {
-      over.abort();
-      await reporting;
-    }
   }
 
   /** Asks for the trial of what is ready, when the printer is idle. It takes no more prints from then on, unless this throws. */

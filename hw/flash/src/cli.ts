@@ -12,7 +12,7 @@ import { type Disk, listDisks, requireWritable, targetOf } from "./devices.ts";
 import { EmulatedBoard } from "./emulate.ts";
 import { type Mirrors, ownMirrors, snapshotMirrors } from "./mirrors.ts";
 import { provision } from "./provision.ts";
-import { stepsIn } from "./steps.ts";
+import { type StepEvent, stepsIn } from "./steps.ts";
 import { imageBytes, writeTo, type WriteProgress } from "./write.ts";
 
 const exitCodes = { done: 0, refused: 2, failed: 4, interrupted: 130 } as const;
@@ -25,6 +25,28 @@ const readable = (bytes: number): string => {
   return `${(bytes / 1000 ** power).toFixed(power > 0 ? 1 : 0)} ${units[power]}`;
 };
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+/** What keeps somebody waiting who may think that nothing happens. */
+const lengthy: Readonly<Record<string, string>> = {
+  npm: "fetching the app's packages",
+  runtime: "fetching Node for the board",
+  "runtime-bundle": "compressing Node for updates; takes a minute or more, once for each version of Node",
+  base: "unpacking Debian's packages; takes minutes, once for each debian.lock",
+  "base-new": "unpacking Debian's newest packages; takes minutes",
+  image: "putting the card together, and compressing it",
+};
+
+/** A step of a build as one line for people. */
+export function lineOfStep(event: StepEvent): string {
+  switch (event.kind) {
+    case "kept":
+      return `${event.step}: nothing changed`;
+    case "begins":
+      return `${event.step}: ${lengthy[event.step] ?? "at work"} …`;
+    case "done":
+      return `${event.step}: ${seconds(event.tookMs)}`;
+  }
+}
 
 /** Where builds keep their steps. */
 export const defaultCache = (): string =>
@@ -59,9 +81,7 @@ async function build(flags: BuildFlags, signal: AbortSignal): Promise<void> {
   // Modes of what is made go into the image: they must not be those of who builds.
   process.umask(0o022);
   const options = {
-    steps: stepsIn(resolve(flags.cache), ({ step, tookMs, kept }) =>
-      say(`${step}: ${kept ? "nothing changed" : seconds(tookMs)}`),
-    ),
+    steps: stepsIn(resolve(flags.cache), (event) => say(lineOfStep(event))),
     out: resolve(flags.out),
     cache: resolve(flags.cache),
     mirrors: await mirrorsFor(flags, signal),

@@ -4,11 +4,10 @@ import { createReadStream } from "node:fs";
 import { lstat, mkdir, readdir, readFile, readlink, rename, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Told as a build goes on. */
-export interface Progress {
-  /** A step ended after so long; `kept` when it had been done before. */
-  (event: { readonly step: string; readonly tookMs: number; readonly kept: boolean }): void;
-}
+/** What happens to a step: nothing changed since it was done before, it begins, or it has ended after so long. */
+export type StepEvent =
+  | { readonly kind: "kept" | "begins"; readonly step: string }
+  | { readonly kind: "done"; readonly step: string; readonly tookMs: number };
 
 export interface Steps {
   /**
@@ -21,20 +20,18 @@ export interface Steps {
 /** How many results of a step are kept: switching between two branches costs nothing. */
 const keptMax = 3;
 
-export function stepsIn(cache: string, onProgress: Progress = () => {}): Steps {
+export function stepsIn(cache: string, onEvent: (event: StepEvent) => void = () => {}): Steps {
   return {
     async step(name, inputs, make) {
       const startMs = performance.now();
       const key = hashOf(inputs).slice(0, 32);
       const folder = join(cache, `${name}-${key}`);
-      const done = (kept: boolean) => {
-        onProgress({ step: name, tookMs: performance.now() - startMs, kept });
-        return folder;
-      };
       if (await exists(folder)) {
         await utimes(folder, new Date(), new Date());
-        return done(true);
+        onEvent({ kind: "kept", step: name });
+        return folder;
       }
+      onEvent({ kind: "begins", step: name });
       const part = `${folder}.part-${process.pid}`;
       await rm(part, { recursive: true, force: true });
       await mkdir(part, { recursive: true });
@@ -46,7 +43,8 @@ export function stepsIn(cache: string, onProgress: Progress = () => {}): Steps {
         throw error;
       }
       await forgetOld(cache, name);
-      return done(false);
+      onEvent({ kind: "done", step: name, tookMs: performance.now() - startMs });
+      return folder;
     },
   };
 }

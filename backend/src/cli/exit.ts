@@ -41,6 +41,10 @@ const refusals: readonly ErrorCode[] = [
   "document-used",
   "job-unknown",
   "printer-unknown",
+  "printer-busy",
+  "update-unknown",
+  "update-invalid",
+  "update-refused",
   "plaintext-refused",
   "configuration",
 ];

@@ -5,6 +5,7 @@ import {
   type Job,
   JobSchema,
   JobState,
+  PrinterAdminService,
   PrinterMode,
   PrinterState,
   PrinterStateReasonSchema,
@@ -20,8 +21,10 @@ import {
   type IntakeClient,
   type ServerOptions,
   withIntake,
+  withServer,
 } from "./connection.ts";
 import { exitCodeHelp } from "./exit.ts";
+import { addOperatorOptions, operatorCall, type OperatorOptions } from "./operator.ts";
 import { writeJson } from "./reporter.ts";
 import { table } from "./table.ts";
 
@@ -100,13 +103,28 @@ function jobRow(job: Job): string[] {
 export function addPrinters(program: Command): void {
   const command = program
     .command("printers")
-    .summary("list the printers that have registered")
+    .summary("list the printers that have registered, remove one")
     .description("Lists the printers that have registered, and how they are.")
     .option("--json", "one JSON object a line")
     .addHelpText(
       "after",
-      `\nExample:\n  platen printers --server print.example.org:6310 --tls\n${exitCodeHelp}`,
+      `\nExamples:\n  platen printers --server print.example.org:6310 --tls\n  platen printers remove office\n${exitCodeHelp}`,
     );
+  addOperatorOptions(
+    command
+      .command("remove")
+      .description(
+        "Forgets a printer that is gone, so that another may register under its name. One that still runs registers again.",
+      )
+      .argument("<id>"),
+  ).action(async (printerId: string, _options: OperatorOptions, remove: Command) => {
+    // Options that `printers` has too are taken by it, wherever they stand.
+    const options = remove.optsWithGlobals<OperatorOptions>();
+    await withServer(options, PrinterAdminService, (admin) =>
+      admin.removePrinter({ printerId }, operatorCall(options)),
+    );
+    process.stdout.write(`${printerId} is removed\n`);
+  });
   addServerOptions(command).action((options: ServerOptions & { json?: boolean }) =>
     withIntake(options, async (intake) => {
       const { printers } = await intake.listPrinters({}, { timeoutMs: callTimeoutMs });

@@ -1,39 +1,34 @@
 /** What an operator does about printers' software: add bundles, roll them out, and look after keys. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { open, readFile, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, writeFile } from "node:fs/promises";
 import { toJson } from "@bufbuild/protobuf";
-import { PlatenError, RolloutSchema, RolloutState, UpdateBundleSchema, UpdateService } from "@platen/proto";
 import {
+  PlatenError,
+  RolloutSchema,
+  RolloutState,
+  toPlatenError,
+  UpdateBundleSchema,
+  UpdateService,
+} from "@platen/proto";
+import {
+  type BundleHead,
   decodeHead,
   headMaxBytes,
+  isBundle,
   keyIdOf,
+  type KeySet,
   openKeySet,
   signDowngrade,
   signKeySet,
 } from "@platen/proto/bundle";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { addServerOptions, callTimeoutMs, type ServerOptions, withServer } from "./connection.ts";
+import { withServer } from "./connection.ts";
 import { exitCodeHelp } from "./exit.ts";
+import { addOperatorOptions, operatorCall, operatorHeaders, type OperatorOptions } from "./operator.ts";
 import { writeJson } from "./reporter.ts";
 import { table } from "./table.ts";
 
 const chunkBytes = 512 * 1024;
-
-interface OperatorOptions extends ServerOptions {
-  operatorKey?: string;
-}
-
-const addOperatorOptions = (command: Command): Command =>
-  addServerOptions(command).addOption(
-    new Option("--operator-key <key>", "the backend's operator key, where it has one")
-      .env("PLATEN_OPERATOR_KEY")
-      .helpGroup("Server options:"),
-  );
-
-/** Of every call: who calls. */
-const headersOf = ({ operatorKey }: OperatorOptions): { headers: Record<string, string> } => ({
-  headers: operatorKey === undefined ? {} : { authorization: `Bearer ${operatorKey}` },
-});
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -55,11 +50,28 @@ async function keyOf(file: string): Promise<KeyObject> {
 
 const keysOf = (files: readonly string[]): Promise<KeyObject[]> => Promise.all(files.map(keyOf));
 
-/** A new file: what is there is not overwritten. */
-async function writeNew(file: string, bytes: string | Uint8Array, mode = 0o644): Promise<void> {
-  await writeFile(file, bytes, { flag: "wx", mode }).catch((cause: Error) => {
-    throw new PlatenError("configuration", `cannot write ${file}: ${cause.message}`, { cause });
+/** A new file: what is there is not overwritten. `what` it is, for people. */
+async function writeNew(file: string, what: string, bytes: string | Uint8Array, mode = 0o644): Promise<void> {
+  await writeFile(file, bytes, { flag: "wx", mode }).catch((cause: NodeJS.ErrnoException) => {
+    const why =
+      cause.code === "EEXIST"
+        ? `${file} exists: ${what} is never overwritten`
+        : `cannot write ${file}: ${cause.message}`;
+    throw new PlatenError("configuration", why, { cause });
   });
+}
+
+/** What a bundle says it is; its signature is checked only with keys. Throws `update-invalid` with the file's name. */
+async function headOf(file: string, bundle: FileHandle, keys?: KeySet): Promise<BundleHead> {
+  const { buffer, bytesRead } = await bundle.read(Buffer.alloc(headMaxBytes), 0, headMaxBytes, 0);
+  const start = buffer.subarray(0, bytesRead);
+  if (!isBundle(start)) throw new PlatenError("update-invalid", `${file} is no bundle`);
+  try {
+    return decodeHead(start, keys);
+  } catch (cause) {
+    const { code, message } = toPlatenError(cause);
+    throw new PlatenError(code, `${file}: ${message}`, { cause });
+  }
 }
 
 function parsePercent(text: string): number {
@@ -73,13 +85,15 @@ function parseCount(text: string): number {
   throw new InvalidArgumentError("It must be a whole number, at least 1.");
 }
 
+function parseSha256(text: string): string {
+  if (/^[0-9a-f]{64}$/.test(text)) return text;
+  throw new InvalidArgumentError("It must be the SHA-256 of a bundle, as platen updates list says it.");
+}
+
 async function addBundle(file: string, options: OperatorOptions & { keys?: string }): Promise<void> {
-  const { size } = await stat(file).catch(readError(file));
-  await using bundle = await open(file);
-  if (options.keys) {
-    const { buffer, bytesRead } = await bundle.read(Buffer.alloc(headMaxBytes), 0, headMaxBytes, 0);
-    decodeHead(buffer.subarray(0, bytesRead), openKeySet(await bytesOf(options.keys)));
-  }
+  await using bundle = await open(file).catch(readError(file));
+  const { size } = await bundle.stat();
+  await headOf(file, bundle, options.keys ? openKeySet(await bytesOf(options.keys)) : undefined);
   const parts = async function* () {
     yield { part: { case: "header", value: { sizeBytes: BigInt(size) } } } as const;
     for (let at = 0; at < size; at += chunkBytes) {
@@ -88,7 +102,7 @@ async function addBundle(file: string, options: OperatorOptions & { keys?: strin
     }
   };
   const { bundle: added } = await withServer(options, UpdateService, (updates) =>
-    updates.addBundle(parts(), headersOf(options)),
+    updates.addBundle(parts(), operatorHeaders(options)),
   );
   if (added) say(`${added.name} ${added.version} for ${added.board} is added: ${added.sha256Hex}`);
 }
@@ -129,7 +143,7 @@ async function setRollout(version: string, options: RolloutOptions): Promise<voi
     downgradePermit: permit ? await bytesOf(permit) : new Uint8Array(),
   };
   const { rollout } = await withServer(options, UpdateService, (updates) =>
-    updates.setRollout(request, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
+    updates.setRollout(request, operatorCall(options)),
   );
   if (!rollout) return;
   const where = `${rollout.version} on ${rollout.channel} for ${rollout.board}`;
@@ -138,7 +152,7 @@ async function setRollout(version: string, options: RolloutOptions): Promise<voi
 
 async function list(options: OperatorOptions & { json?: boolean }): Promise<void> {
   const { bundles, rollouts, keySet } = await withServer(options, UpdateService, (updates) =>
-    updates.listUpdates({}, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
+    updates.listUpdates({}, operatorCall(options)),
   );
   if (options.json) {
     for (const bundle of bundles) {
@@ -176,7 +190,7 @@ async function list(options: OperatorOptions & { json?: boolean }): Promise<void
 
 async function generateKey(file: string): Promise<void> {
   const { privateKey } = generateKeyPairSync("ed25519");
-  await writeNew(file, privateKey.export({ format: "pem", type: "pkcs8" }), 0o600);
+  await writeNew(file, "a key", privateKey.export({ format: "pem", type: "pkcs8" }), 0o600);
   say(`${file} holds the private key ${keyIdOf(privateKey)}: keep it where the backend is not`);
 }
 
@@ -190,7 +204,7 @@ interface KeySetOptions {
 
 async function makeKeySet({ number, root, release, signWith, out }: KeySetOptions): Promise<void> {
   const set = { number, root: await keysOf(root), release: await keysOf(release) };
-  await writeNew(out, signKeySet(set, [...set.root, ...(await keysOf(signWith))]));
+  await writeNew(out, "a key set", signKeySet(set, [...set.root, ...(await keysOf(signWith))]));
   say(`${out} is key set ${number}`);
 }
 
@@ -201,10 +215,9 @@ async function makePermit(options: {
   out: string;
 }): Promise<void> {
   await using bundle = await open(options.bundle).catch(readError(options.bundle));
-  const { buffer, bytesRead } = await bundle.read(Buffer.alloc(headMaxBytes), 0, headMaxBytes, 0);
-  const { manifest } = decodeHead(buffer.subarray(0, bytesRead), undefined);
+  const { manifest } = await headOf(options.bundle, bundle);
   const permit = { from: options.from, to: manifest.payload.sha256 };
-  await writeNew(options.out, signDowngrade(permit, await keyOf(options.key)));
+  await writeNew(options.out, "a permit", signDowngrade(permit, await keyOf(options.key)));
   say(`${options.out} lets printers go back from ${options.from} to ${manifest.version}`);
 }
 
@@ -255,10 +268,13 @@ ${exitCodeHelp}`,
       .option("--json", "one JSON object a line"),
   ).action(list);
   addOperatorOptions(
-    updates.command("remove").description("Removes a bundle that is not rolled out.").argument("<sha256>"),
+    updates
+      .command("remove")
+      .description("Removes a bundle that is not rolled out.")
+      .argument("<sha256>", "of the bundle: platen updates list", parseSha256),
   ).action(async (sha256Hex: string, options: OperatorOptions) => {
     await withServer(options, UpdateService, (client) =>
-      client.removeBundle({ sha256Hex }, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
+      client.removeBundle({ sha256Hex }, operatorCall(options)),
     );
   });
   addOperatorOptions(
@@ -269,7 +285,7 @@ ${exitCodeHelp}`,
   ).action(async (file: string, options: OperatorOptions) => {
     const keySet = await bytesOf(file);
     const { number } = await withServer(options, UpdateService, (client) =>
-      client.setKeySet({ keySet }, { timeoutMs: callTimeoutMs, ...headersOf(options) }),
+      client.setKeySet({ keySet }, operatorCall(options)),
     );
     say(`key set ${number} is in force`);
   });

@@ -36,6 +36,9 @@ export function encodeHead(manifest: Manifest, privateKey: KeyObject): Uint8Arra
   return Buffer.concat([magic, length, bytes, signBytes("bundle", bytes, privateKey)]);
 }
 
+/** Whether a file that begins so is meant as a bundle. */
+export const isBundle = (start: Uint8Array): boolean => magic.equals(start.subarray(0, magic.length));
+
 /**
  * Reads the head at the beginning of `start`: `headMaxBytes` of the bundle, or all of it where that is less. With keys, nothing
  * is looked into before it is known to come from somebody trusted; without, it is for one who only passes the bundle on to
@@ -43,8 +46,8 @@ export function encodeHead(manifest: Manifest, privateKey: KeyObject): Uint8Arra
  */
 export function decodeHead(start: Uint8Array, keys: KeySet | undefined): BundleHead {
   const bytes = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
+  if (!isBundle(start)) throw new PlatenError("update-invalid", "this is no bundle");
   if (bytes.length < prefixBytes) throw invalid("is cut short");
-  if (!bytes.subarray(0, magic.length).equals(magic)) throw invalid("is none: it begins with other bytes");
   const manifestBytes = bytes.readUInt32BE(magic.length);
   if (manifestBytes > manifestMaxBytes) throw invalid("has a manifest of impossible length");
   const payloadStart = prefixBytes + manifestBytes + signatureBytes;

@@ -1,5 +1,5 @@
 /** Signed bundles of printers' software: what their head says, who may sign, which version comes after which. */
-export { type BundleHead, decodeHead, encodeHead, headMaxBytes } from "./head.ts";
+export { type BundleHead, decodeHead, encodeHead, headMaxBytes, isBundle } from "./head.ts";
 export { type KeySet, keyIdOf, openKeySet, signKeySet } from "./keys.ts";
 export {
   type AppManifest,

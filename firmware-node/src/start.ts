@@ -132,7 +132,13 @@ export async function startPrinter(
   const { onEvent = () => {} } = options;
   const tls = await loadTls({ certFile: config.tlsCert, keyFile: config.tlsKey, caFile: config.tlsCa });
   const secure = config.tls || tls.ca !== undefined;
-  requireTlsUnlessLoopback(config.backend, secure, config.allowPlaintext, "--allow-plaintext");
+  requireTlsUnlessLoopback(
+    config.backend,
+    secure,
+    config.allowPlaintext,
+    "--allow-plaintext",
+    "use --tls or --tls-ca",
+  );
 
   await using started = new AsyncDisposableStack();
   started.use(lockState(config.stateDir, config.printerId));

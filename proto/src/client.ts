@@ -12,7 +12,7 @@ import {
   type Service,
   serviceDefinition,
 } from "./service.ts";
-import { isLoopbackHost } from "./tls.ts";
+import { connectionTrouble, isLoopbackHost } from "./tls.ts";
 
 export interface CallOptions {
   /** Ends the call with `canceled`. */
@@ -49,7 +49,10 @@ export function fromServiceError(error: ServiceError): PlatenError {
   const trailer = error.metadata?.get(errorCodeTrailer)[0];
   const code =
     typeof trailer === "string" && isErrorCode(trailer) ? trailer : (codeOfStatus[error.code] ?? "internal");
-  return new PlatenError(code, error.details || error.message, { cause: error });
+  const message = error.details || error.message;
+  return new PlatenError(code, code === "unavailable" ? connectionTrouble(message) : message, {
+    cause: error,
+  });
 }
 
 function metadataOf(options: CallOptions): Metadata {

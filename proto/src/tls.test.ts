@@ -117,6 +117,25 @@ describe("over TLS", () => {
     expect(seen).toEqual([]);
   });
 
+  test("a client that trusts no authority of the server's is told how to, in words of this project", async () => {
+    const { address } = await start(server);
+    await expect(call(address, {}, true)).rejects.toThrow(
+      /^the certificate shown there is not trusted \(unable to .+\): name the authority that signed it with --tls-ca$/,
+    );
+  });
+
+  test("an address is checked against the certificate, and not sent as a server's name (RFC 6066)", async () => {
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => warnings.push(warning);
+    process.on("warning", warn);
+    resources.defer(() => void process.off("warning", warn));
+    const { address } = await start(server, "0.0.0.0:0");
+    const port = address.slice(address.lastIndexOf(":") + 1);
+    await call(`127.0.0.1:${port}`, { ca: ca.cert }, true);
+    await expect(call(`127.0.0.2:${port}`, { ca: ca.cert }, true)).rejects.toThrow(/IP: 127\.0\.0\.2 is not/);
+    expect(warnings).toEqual([]);
+  });
+
   test("a client without TLS is refused", async () => {
     const { address, seen } = await start(server);
     await expect(call(address, {}, false)).rejects.toMatchObject({ code: "unavailable" });
@@ -125,7 +144,10 @@ describe("over TLS", () => {
 
   test("a client with TLS does not talk to a server without, nor keep it from stopping", async () => {
     const { address, seen, running } = await start({});
-    await expect(call(address, { ca: ca.cert }, true)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(call(address, { ca: ca.cert }, true)).rejects.toMatchObject({
+      code: "unavailable",
+      message: "what answers there does not speak TLS",
+    });
     expect(seen).toEqual([]);
     await running[Symbol.asyncDispose]();
   });
@@ -213,6 +235,11 @@ describe("plaintext", () => {
       expect(attempt).toThrow("--allow-plaintext");
     },
   );
+
+  test("beyond it is refused with what to do about it", () => {
+    const attempt = () => requireTlsUnlessLoopback("a.example:1", false, false, "--flag", "use --tls");
+    expect(attempt).toThrow("no TLS is set up for it: use --tls, or allow plaintext with --flag");
+  });
 
   test("beyond it is allowed by the flag, and not needed with TLS", () => {
     expect(() => requireTlsUnlessLoopback("192.0.2.1:1", false, true, "--flag")).not.toThrow();

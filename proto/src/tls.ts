@@ -1,8 +1,8 @@
 /** TLS for every listener and every client, from three PEM files. */
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { BlockList, isIPv6 } from "node:net";
-import { createSecureContext } from "node:tls";
+import { BlockList, isIP, isIPv6 } from "node:net";
+import { type ConnectionOptions, createSecureContext } from "node:tls";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import { PlatenError } from "./error.ts";
 
@@ -73,10 +73,35 @@ export function serverCredentials(tls: TlsMaterial): ServerCredentials {
 }
 
 /** Credentials of a client: TLS when `secure`, trusting `ca` or else the system's authorities. */
-export const clientCredentials = (tls: TlsMaterial, secure: boolean): ChannelCredentials =>
-  secure
-    ? ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null)
-    : ChannelCredentials.createInsecure();
+export function clientCredentials(tls: TlsMaterial, secure: boolean): ChannelCredentials {
+  if (!secure) return ChannelCredentials.createInsecure();
+  const credentials = ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
+  // grpc-js 1.14.7 sends addresses as server names, which RFC 6066 forbids and Node warns of. Without a name Node checks the
+  // certificate against the host, which is the same address.
+  const connector = credentials._createSecureConnector.bind(credentials);
+  credentials._createSecureConnector = (...given) => {
+    const made = connector(...given);
+    const { connectionOptions } = made as { connectionOptions?: ConnectionOptions };
+    if (connectionOptions && isIP(connectionOptions.servername ?? "")) delete connectionOptions.servername;
+    return made;
+  };
+  return credentials;
+}
+
+/**
+ * Why there is no connection, from what gRPC, Node and OpenSSL say of it, which is advice on Node's own flags or has line
+ * numbers of OpenSSL in it. The text itself where nothing better is known.
+ */
+export function connectionTrouble(text: string): string {
+  const why = text.replaceAll(/^.*Last error: (Error: )?|\. Resolution note: *$/g, "");
+  const untrusted = /^(.*certificate.*); if the root CA is installed/.exec(why)?.[1];
+  if (untrusted) {
+    return `the certificate shown there is not trusted (${untrusted}): name the authority that signed it with --tls-ca`;
+  }
+  const reason = /SSL routines:[^:]*:([^:]+):/.exec(why)?.[1];
+  if (reason === "wrong version number") return "what answers there does not speak TLS";
+  return reason ? `TLS failed (${reason})` : why;
+}
 
 const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
@@ -90,18 +115,19 @@ export function isLoopbackHost(host: string): boolean {
 
 /**
  * Plaintext is for the loopback, or asked for by flag. Throws `plaintext-refused` for anything else.
- * `hostPort` is what a listener binds or a client dials; `flag` names the option that allows it.
+ * `hostPort` is what a listener binds or a client dials; `flag` names the option that allows it, `remedy` says what gives it TLS.
  */
 export function requireTlsUnlessLoopback(
   hostPort: string,
   secure: boolean,
   allowPlaintext: boolean,
   flag: string,
+  remedy = "give a certificate and key",
 ): void {
   const host = hostPort.slice(0, hostPort.lastIndexOf(":"));
   if (secure || allowPlaintext || isLoopbackHost(host)) return;
   throw new PlatenError(
     "plaintext-refused",
-    `${hostPort} is not on this machine and no TLS is set up for it: give a certificate and key, or allow plaintext with ${flag}`,
+    `${hostPort} is not on this machine and no TLS is set up for it: ${remedy}, or allow plaintext with ${flag}`,
   );
 }

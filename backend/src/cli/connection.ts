@@ -70,18 +70,16 @@ export async function withServer<S extends Service, T>(
   const { server, tlsCa, tlsCert, tlsKey } = options;
   const secure = (options.tls ?? environmentSwitch("PLATEN_TLS")) || Boolean(tlsCa ?? tlsCert);
   const allowPlaintext = options.allowPlaintext ?? environmentSwitch("PLATEN_ALLOW_PLAINTEXT");
-  requireTlsUnlessLoopback(server, secure, allowPlaintext, "--allow-plaintext");
+  requireTlsUnlessLoopback(server, secure, allowPlaintext, "--allow-plaintext", "use --tls or --tls-ca");
   const tls = await loadTls({ caFile: tlsCa, certFile: tlsCert, keyFile: tlsKey });
   using connection = connect(server, clientCredentials(tls, secure));
   try {
     return await action(connection.client(service));
   } catch (error) {
     if (!hasCode(error, "unavailable")) throw error;
-    const why = error.message.replaceAll(/^.*Last error: (Error: )?|\. Resolution note: *$/g, "");
-    throw new PlatenError(
-      "unavailable",
-      `cannot reach the server at ${server} (${why}): is it running, is --server right${secure ? "" : ", does it want TLS"}?`,
-      { cause: error },
-    );
+    const { message } = error;
+    const question = `is it running, is --server right${secure ? "" : ", does it want TLS"}?`;
+    const why = /\bTLS|certificate/.test(message) ? `: ${message}` : ` (${message}): ${question}`;
+    throw new PlatenError("unavailable", `cannot reach the server at ${server}${why}`, { cause: error });
   }
 }

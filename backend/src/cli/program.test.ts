@@ -101,7 +101,9 @@ describe("the server", () => {
   test("is not called on another machine without TLS, unless that is asked for", async () => {
     const args = ["jobs", "--server", "print.example.org:6310"];
     expect(await run(args)).toBe(2);
-    expect(stderr).toContain("--allow-plaintext");
+    expect(stderr).toContain(
+      "no TLS is set up for it: use --tls or --tls-ca, or allow plaintext with --allow-plaintext",
+    );
     vi.stubEnv("PLATEN_ALLOW_PLAINTEXT", "false");
     expect(await run(args)).toBe(2);
     vi.stubEnv("PLATEN_ALLOW_PLAINTEXT", "perhaps");

@@ -15,6 +15,7 @@ import { kernelSettings } from "./boot.ts";
 import { requirePrograms } from "./command.ts";
 import { readFromBoot } from "./fat.ts";
 import { Qmp } from "./qmp.ts";
+import { requireImage } from "./write.ts";
 
 export interface BoardOptions {
   /** The card's image. It is written to, as a card is, unless `throwAway`. */
@@ -72,8 +73,9 @@ export class EmulatedBoard implements AsyncDisposable {
     this.#arrived = parts.arrived;
   }
 
-  /** Switches a board on. Throws `configuration` when QEMU is missing, or the image is none. */
+  /** Switches a board on. Throws `configuration` when QEMU is missing, `invalid-argument` when the image is none. */
   static async start(options: BoardOptions): Promise<EmulatedBoard> {
+    await requireImage(options.image);
     await requirePrograms(["qemu-system-aarch64", "mcopy"]);
     await using stack = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), "platen-board-"));

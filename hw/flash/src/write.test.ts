@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { run } from "./cli.ts";
 import { imageBytes, type WriteProgress, writeTo } from "./write.ts";
 
@@ -43,6 +43,20 @@ test.each(["zst", "xz"])("a damaged .%s is refused before anything is written", 
   await truncate(image, 2_000_000);
   await expect(imageBytes(image)).rejects.toThrow("is damaged");
 });
+
+test.each([["write", "TO", "--dry-run"], ["emulate"]])(
+  "an image that is not there is refused with what to do: %s",
+  async (...command) => {
+    const image = join(folder, "nothere.img.zst");
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const [name = "", ...rest] = command.map((word) => (word === "TO" ? join(folder, "card") : word));
+    expect(await run([name, image, ...rest])).toBe(2);
+    expect(said.mock.calls.join("")).toBe(
+      `platen-flash: there is no image ${image}: build it first (sudo platen-flash build)\n`,
+    );
+    said.mockRestore();
+  },
+);
 
 test("a card that does not keep what it is given is found out", async () => {
   const to = join(folder, "worn-out");

@@ -1,7 +1,7 @@
 /** Writes an image to a card, or to a file, and reads it back. */
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { access, type FileHandle, open, stat } from "node:fs/promises";
 import { spawn } from "node:child_process";
 import { pipeline } from "node:stream/promises";
 import { PassThrough } from "node:stream";
@@ -73,8 +73,20 @@ async function* chunksOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   if (filled > 0) yield chunk.subarray(0, filled);
 }
 
-/** Bytes of the image, undone. Throws `invalid-argument` when it cannot be undone. */
+/** Throws `invalid-argument` when there is no image that can be read. */
+export async function requireImage(image: string): Promise<void> {
+  await access(image, constants.R_OK).catch((cause: NodeJS.ErrnoException) => {
+    const message =
+      cause.code === "ENOENT" || cause.code === "ENOTDIR"
+        ? `there is no image ${image}: build it first (sudo platen-flash build)`
+        : `${image} cannot be read: ${cause.message}`;
+    throw new PlatenError("invalid-argument", message, { cause });
+  });
+}
+
+/** Bytes of the image, undone. Throws `invalid-argument` when there is none, or it cannot be undone. */
 export async function imageBytes(image: string, signal?: AbortSignal): Promise<number> {
+  await requireImage(image);
   if (!/\.(zst|xz)$/.test(image)) return (await stat(image)).size;
   let bytes = 0;
   try {

@@ -93,7 +93,7 @@ test("a second one with the same state folder is refused, and takes its place wh
 
 test("[0112]: takes what is ready, prints it in order, and reports each to its end", async () => {
   const results = await site.serveResults();
-  const { model } = await start({ backend: await backend.listen() });
+  const { model, printer } = await start({ backend: await backend.listen() });
   for (const jobId of ["job-1", "job-2"]) backend.offer(instructionFor(results, jobId));
   for (const jobId of ["job-1", "job-2"]) {
     const end = await backend.reported(jobId, ended);
@@ -105,6 +105,7 @@ test("[0112]: takes what is ready, prints it in order, and reports each to its e
   }
   expect(model.sheets.map(({ jobId }) => jobId)).toEqual(["job-1", "job-1", "job-2", "job-2"]);
   expect(backend.fetches.map(({ jobId }) => jobId)).toEqual(["job-1", "job-2"]);
+  await expect.poll(() => printer.printer.endsAreTold).toBe(true);
 });
 
 test("names the jobs it holds in its polls, and says what it does", async () => {

@@ -78,6 +78,16 @@ test("S109, S110: prints what it is asked to, tells of it to its end, and answer
   expect(await endOf(client)).toEqual(end);
 });
 
+test("an end is told when a controller has it, which watches no longer then", async () => {
+  const results = await serveResults();
+  const { address, printer } = await start();
+  const client = clientOf(address!);
+  await client.print({ instruction: instructionFor(results) });
+  for await (const { status } of client.watchPrint({ session }))
+    if (status?.state === JobState.COMPLETED) break;
+  expect(printer.endsAreTold).toBe(true);
+});
+
 test("S1411: a cancel ends the print; one for what is not known says nothing", async () => {
   const asked = Promise.withResolvers<void>();
   const results = await serveResults({

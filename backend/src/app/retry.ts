@@ -5,6 +5,8 @@ import { hasCode } from "@platen/proto";
 export interface RetryOptions {
   /** Attempts in all; default 8. */
   readonly attempts?: number;
+  /** Told before each wait how many attempts in a row have failed. */
+  readonly onFailure?: (failed: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -24,13 +26,14 @@ export function backoffMs(attempt: number): number {
 /** Calls until it does not fail with what passes by itself. Throws the last failure. */
 export async function retryUnavailable<T>(
   call: () => Promise<T>,
-  { attempts = 8, signal }: RetryOptions,
+  { attempts = 8, onFailure, signal }: RetryOptions,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await call();
     } catch (error) {
       if (attempt >= attempts || !isPassing(error, signal)) throw error;
+      onFailure?.(attempt);
       await delay(backoffMs(attempt + 1), undefined, { signal });
     }
   }
@@ -42,7 +45,7 @@ export async function retryUnavailable<T>(
  */
 export async function* retryStream<T>(
   call: () => AsyncIterable<T>,
-  { attempts = 8, signal }: RetryOptions,
+  { attempts = 8, onFailure, signal }: RetryOptions,
 ): AsyncIterable<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -53,6 +56,7 @@ export async function* retryStream<T>(
       return;
     } catch (error) {
       if (attempt >= attempts || !isPassing(error, signal)) throw error;
+      onFailure?.(attempt);
       await delay(backoffMs(attempt + 1), undefined, { signal });
     }
   }

@@ -5,7 +5,7 @@ import { open, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { basename } from "node:path";
 import { type Job, type JobEvent, JobEventKind, type JobState, PlatenError } from "@platen/proto";
-import { retryStream, retryUnavailable } from "../app/retry.ts";
+import { type RetryOptions, retryStream, retryUnavailable } from "../app/retry.ts";
 import { isEnded } from "../domain/job.ts";
 import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
 import { callTimeoutMs, type IntakeClient } from "./connection.ts";
@@ -120,17 +120,15 @@ function userName(): string {
 }
 
 /** A job's events from the start, over broken connections. */
-function events(intake: IntakeClient, jobId: string, signal: AbortSignal): AsyncIterable<JobEvent> {
+function events(intake: IntakeClient, jobId: string, retrying: RetryOptions): AsyncIterable<JobEvent> {
+  const { signal } = retrying;
   let afterSequence = 0n;
-  return retryStream(
-    async function* () {
-      for await (const { event } of intake.watchJob({ jobId, afterSequence }, { signal })) {
-        afterSequence = event!.sequence;
-        yield event!;
-      }
-    },
-    { signal },
-  );
+  return retryStream(async function* () {
+    for await (const { event } of intake.watchJob({ jobId, afterSequence }, { signal })) {
+      afterSequence = event!.sequence;
+      yield event!;
+    }
+  }, retrying);
 }
 
 export interface FollowOptions {
@@ -140,13 +138,19 @@ export interface FollowOptions {
   readonly startedMs?: number;
   /** Where the sheets lie. */
   readonly sheets?: (job: Progress) => string | undefined;
+  /** How often in a row the server may be out of reach; default 8, some ten seconds. */
+  readonly attempts?: number;
 }
 
-/** Reports a job until its end, and resolves to its end state. Rejects with `canceled` when `signal` aborts first. */
+/** Reports a job until its end, and resolves to its end state. Rejects with `canceled` when `signal` aborts first, `unavailable`. */
 export async function follow(intake: IntakeClient, job: Job, options: FollowOptions): Promise<JobState> {
-  const { reporter, signal, startedMs, sheets } = options;
+  const { reporter, signal, startedMs, sheets, attempts = 8 } = options;
+  // A connection that breaks once is nothing to speak of.
+  const onFailure = (failed: number) => {
+    if (failed === 2) reporter.note("the server is out of reach, and is tried again");
+  };
   let progress = startProgress(job, startedMs);
-  for await (const event of events(intake, job.jobId, signal)) {
+  for await (const event of events(intake, job.jobId, { signal, attempts, onFailure })) {
     progress = advance(progress, event);
     reporter.event(progress, event);
     if (event.kind === JobEventKind.ENDED) break;

@@ -1,6 +1,6 @@
 /** What a user does to jobs of a running server: submit, watch, cancel. */
 import { toJson } from "@bufbuild/protobuf";
-import { type Job, JobSchema, type JobState, type PlatenError } from "@platen/proto";
+import { hasCode, type Job, JobSchema, type JobState, PlatenError } from "@platen/proto";
 import type { Command } from "commander";
 import { stateName } from "../domain/job.ts";
 import {
@@ -68,18 +68,24 @@ ${exitCodeHelp}`,
   );
 }
 
-/** Follows a job that is the server's: it goes on when this command is interrupted. */
-async function followed(
+/** Waits between attempts grow to 5 s: some four minutes, in which a server is started again. */
+const restartAttempts = 60;
+
+/** Follows a job that is the server's: it goes on when this command is interrupted, or gives the server up. */
+export async function followed(
   intake: IntakeClient,
   job: Job,
   reporter: Reporter,
   signal: AbortSignal,
+  attempts = restartAttempts,
 ): Promise<JobState> {
   try {
-    return await follow(intake, job, { reporter, signal });
+    return await follow(intake, job, { reporter, signal, attempts });
   } catch (error) {
-    if (!signal.aborted) throw error;
-    throw interruption(`the job goes on; "platen cancel ${job.jobId}" ends it`);
+    if (signal.aborted) throw interruption(`the job goes on; "platen cancel ${job.jobId}" ends it`);
+    if (!hasCode(error, "unavailable")) throw error;
+    const message = `the server has been out of reach for too long (${error.message}); its jobs go on when it comes again: "platen watch ${job.jobId}" follows this one`;
+    throw new PlatenError("deadline-exceeded", message, { cause: error });
   }
 }
 

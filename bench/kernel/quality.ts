@@ -11,7 +11,7 @@ import { observer, pixelsPerDegree } from "./vision.ts";
 
 const sidePx = 512;
 const eye = observer(sidePx, pixelsPerDegree(600, 30));
-/** Halftones were tuned on the first set and checked on the second. */
+/** The weights were found on the first set and checked on the second. */
 const imageSets = [
   ["coffee.png", "astronaut.png", "raccoon-face-1024x768.jpg", "china.jpg", "cups-testfile.jpg"],
   ["chelsea.png", "flower.jpg", "cups-color.jpg", "retina.jpg", "hubble_deep_field.jpg"],

@@ -55,7 +55,15 @@ test("wrong settings change nothing", async () => {
   expect((await readFile(path("card.img"))).equals(before)).toBe(true);
 });
 
+test("settings that are not there are said to be missing, and what to begin with", async () => {
+  await expect(provision(undefined, path("nothere.toml"))).rejects.toThrow(
+    /^there is no \S+nothere\.toml: begin with a copy of .*platen\.toml\.example$/,
+  );
+});
+
 test("what is no card is refused", async () => {
   await expect(provision(path("platen.toml"), path("platen.toml"))).rejects.toThrow("no partition table");
-  await expect(provision(path("nothing"), path("platen.toml"))).rejects.toThrow("there is no");
+  await expect(provision(path("nothing"), path("platen.toml"))).rejects.toThrow(
+    `there is no image, card or folder ${path("nothing")}`,
+  );
 });

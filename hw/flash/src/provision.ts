@@ -16,13 +16,23 @@ export async function provision(
   file: string,
   say: (line: string) => void = () => {},
 ): Promise<void> {
-  const toml = await readFile(file, "utf8").catch((cause: Error) => {
-    throw new PlatenError("configuration", `cannot read ${file}: ${cause.message}`, { cause });
+  const toml = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    const missing = `there is no ${file}: begin with a copy of hw/flash/board/platen.toml.example`;
+    throw new PlatenError(
+      "configuration",
+      cause.code === "ENOENT" ? missing : `${file} cannot be read: ${cause.message}`,
+      { cause },
+    );
   });
   const { printer, backend } = parseSettings(toml);
   if (target === undefined) return say(`${file} is right: printer ${printer.id} at ${backend.address}`);
-  const info = await stat(target).catch((cause: Error) => {
-    throw new PlatenError("invalid-argument", `there is no ${target}: ${cause.message}`, { cause });
+  const info = await stat(target).catch((cause: NodeJS.ErrnoException) => {
+    const missing = `there is no image, card or folder ${target}`;
+    throw new PlatenError(
+      "invalid-argument",
+      cause.code === "ENOENT" ? missing : `${target} cannot be reached: ${cause.message}`,
+      { cause },
+    );
   });
   if (info.isDirectory()) {
     // A boot partition is told by what the board's firmware reads; settings on another disk would be lost silently.

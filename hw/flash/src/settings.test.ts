@@ -72,7 +72,7 @@ test("the update channel goes to the printer, which asks for updates", () => {
 test("a mistake is said with where it is: TOML by its line, a field by its name", () => {
   expect(mistakesOf('[printer]\nid = "a')).toMatch(/line 2: /);
   expect(mistakesOf(minimal.replace("usb-0403-6001", "COM3"))).toMatch(/engine\.port: must be a serial line/);
-  expect(mistakesOf(toml)).toMatch(/backend: .*\nengine: /);
+  expect(mistakesOf(toml)).toMatch(/backend: is missing\nengine: is missing/);
   expect(mistakesOf(`${minimal}[wifi]\nssid = "x"\n`)).toMatch(/wifi/);
   expect(mistakesOf(full.replace("192.168.1.20/24", "192.168.1.20"))).toMatch(
     /network\.wired\.address: .*prefix/,
@@ -80,11 +80,33 @@ test("a mistake is said with where it is: TOML by its line, a field by its name"
   expect(mistakesOf(full.replace('"DE"', '"Germany"'))).toMatch(/country: must be two capital letters/);
 });
 
-test("what the printer itself would refuse is refused here", () => {
+test("what the printer itself would refuse is refused here, by its name in the file", () => {
   expect(mistakesOf(minimal.replace('"office"', '"two words"'))).toMatch(
-    /printerId: must be 1 to 64 letters/,
+    /^printer\.id: must be 1 to 64 letters/m,
   );
-  expect(mistakesOf(minimal.replace(":6310", ""))).toMatch(/backend: must be HOST:PORT/);
+  expect(mistakesOf(minimal.replace(":6310", ""))).toMatch(/^backend\.address: must be HOST:PORT/m);
+  const withPrinter = (line: string) => minimal.replace('"office"', `"office"\n${line}`);
+  expect(mistakesOf(withPrinter('media = ["A4"]'))).toMatch(/^printer\.media\.0: must be a name such as/m);
+  expect(mistakesOf(withPrinter("resolution = 450"))).toMatch(/^printer\.resolution: must be one of/m);
+});
+
+test("all mistakes are said at once, each with where it is", () => {
+  const text = `
+[printer]
+id = "a b"
+mono = "no"
+[backend]
+[engine]
+prot = "usb-0403-6001"
+pictures = true
+`;
+  expect(mistakesOf(text).split("\n")).toEqual([
+    "platen.toml:",
+    expect.stringMatching(/^printer\.id: must be 1 to 64 letters/),
+    "printer.mono: must be true or false",
+    "backend.address: is missing",
+    "engine.prot: there is no such setting",
+  ]);
 });
 
 test("an engine is either on a port or none", () => {

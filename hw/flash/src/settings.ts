@@ -1,6 +1,6 @@
 /** `platen.toml`: what a board must know before it can print. The same checks run where it is written and on the board. */
 import { isIP, isIPv4 } from "node:net";
-import { parsePrinterConfig, type PrinterConfig } from "@platen/firmware-node/config";
+import { printerConfigSchema } from "@platen/firmware-node/config";
 import { PlatenError } from "@platen/proto";
 import { parse, stringify, TomlError } from "smol-toml";
 import { z } from "zod";
@@ -39,21 +39,28 @@ const passphrase = z
     "must be 8 to 63 characters of ASCII, or 64 hexadecimal digits",
   );
 
+/** What the printer itself would refuse is refused here, where somebody still looks. */
+const checked = <T extends z.ZodType>(key: keyof typeof printerConfigSchema.shape, type: T): T =>
+  type.superRefine((value, context) => {
+    for (const { path, message } of printerConfigSchema.shape[key].safeParse(value).error?.issues ?? [])
+      context.addIssue({ code: "custom", path, message });
+  });
+
 const settingsSchema = z.strictObject({
   printer: z.strictObject({
     /** The printer's name at the backend. */
-    id: z.string(),
+    id: checked("printerId", z.string()),
     /** Media it takes, the default first. */
-    media: z.array(z.string()).optional(),
-    resolution: z.number().optional(),
-    resolutions: z.array(z.number()).optional(),
+    media: checked("media", z.array(z.string())).optional(),
+    resolution: checked("resolution", z.number()).optional(),
+    resolutions: checked("resolutions", z.array(z.number())).optional(),
     mono: z.boolean().optional(),
     simplex: z.boolean().optional(),
-    margin_um: z.number().optional(),
+    margin_um: checked("marginUm", z.number()).optional(),
   }),
   backend: z.strictObject({
     /** HOST:PORT of its gRPC. */
-    address: z.string(),
+    address: checked("backend", z.string()),
     tls: z.boolean().optional(),
     /** Certificates of the authorities that the backend's comes from, PEM. */
     ca: text
@@ -119,6 +126,30 @@ export type Settings = Readonly<z.infer<typeof settingsSchema>>;
 const invalid = (mistakes: string, cause?: unknown): PlatenError =>
   new PlatenError("configuration", `platen.toml:\n${mistakes}`, { cause });
 
+const kinds: Readonly<Record<string, string>> = {
+  string: "text in quotes",
+  number: "a number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a section",
+};
+
+/** Words for what those of the fields above do not tell. */
+const wordsOf: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code !== "invalid_type") return undefined;
+  return issue.input === undefined ? "is missing" : `must be ${kinds[issue.expected] ?? issue.expected}`;
+};
+
+/** A line for each mistake, with its place in the file. */
+function mistakeLines(issues: readonly z.core.$ZodIssue[], section: readonly string[] = []): string {
+  const lines = issues.flatMap((issue) => {
+    const path = [...section, ...issue.path];
+    if (issue.code !== "unrecognized_keys") return [`${path.join(".")}: ${issue.message}`];
+    return issue.keys.map((key) => `${[...path, key].join(".")}: there is no such setting`);
+  });
+  return lines.join("\n");
+}
+
 /** Reads platen.toml. Throws `configuration`, a line for each mistake, with where it is. */
 export function parseSettings(toml: string): Settings {
   let table: unknown;
@@ -128,19 +159,11 @@ export function parseSettings(toml: string): Settings {
     if (!(cause instanceof TomlError)) throw cause;
     throw invalid(`line ${cause.line}: ${cause.message.replace(/\n[^]*$/, "")}`, cause);
   }
-  const parsed = settingsSchema.safeParse(table);
-  if (!parsed.success) {
-    throw invalid(
-      parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n"),
-      parsed.error,
-    );
-  }
-  // What the printer itself would refuse is refused here, where somebody still looks.
-  try {
-    printerConfigOf(parsed.data);
-  } catch (error) {
-    throw invalid((error as Error).message, error);
-  }
+  const parsed = settingsSchema.safeParse(table, { error: wordsOf });
+  if (!parsed.success) throw invalid(mistakeLines(parsed.error.issues), parsed.error);
+  // Each is right by itself. What does not go together is the printer's own: its resolutions.
+  const { error } = printerConfigSchema.safeParse(printerConfigOf(parsed.data));
+  if (error) throw invalid(mistakeLines(error.issues, ["printer"]), error);
   return parsed.data;
 }
 
@@ -193,12 +216,12 @@ export function withoutSecrets(settings: Settings): Settings {
 const defined = <T extends object>(fields: T): Partial<T> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
 
-/** The configuration of `platen-printer` that the settings make. Throws `configuration`. */
+/** The configuration of `platen-printer` that the settings make. */
 export function printerConfigOf({ printer, backend, engine, updates }: Settings): Record<string, unknown> {
   const line = new URLSearchParams(
     defined({ baud: engine.baud?.toString(), rtscts: engine.rtscts?.toString() }) as Record<string, string>,
   ).toString();
-  const config = defined({
+  return defined({
     printerId: printer.id,
     media: printer.media,
     resolution: printer.resolution,
@@ -215,6 +238,4 @@ export function printerConfigOf({ printer, backend, engine, updates }: Settings)
     stateDir: `${platenHome}/state`,
     updateChannel: updates?.channel,
   });
-  parsePrinterConfig(config) satisfies PrinterConfig;
-  return config;
 }

@@ -139,7 +139,7 @@ async function parts(options: BuildOptions): Promise<Parts> {
 
   const runtimeBundle = await steps.step(
     "runtime-bundle",
-    ["2", runtime.version, runtime.integrity, keyId, channel],
+    ["3", runtime.version, runtime.integrity, keyId, channel],
     (to) => packRuntime(join(to, "bundle"), runtime, channel, signing.releaseKey),
   );
   const app = await steps.step(

@@ -52,6 +52,6 @@ export async function packRuntime(
     main: "bin/node",
     commit: "",
   };
-  // It is packed once for each version of Node, and sent to every board.
-  await packBundle({ folder: runtime.folder, manifest, privateKey, file, level: 15 });
+  // Level 15 takes five times as long for 0.9 % less.
+  await packBundle({ folder: runtime.folder, manifest, privateKey, file, level: 12 });
 }

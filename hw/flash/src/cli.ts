@@ -30,7 +30,7 @@ const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 const lengthy: Readonly<Record<string, string>> = {
   npm: "fetching the app's packages",
   runtime: "fetching Node for the board",
-  "runtime-bundle": "compressing Node for updates; takes a minute or more, once for each version of Node",
+  "runtime-bundle": "compressing Node for updates; takes half a minute, once for each version of Node",
   base: "unpacking Debian's packages; takes minutes, once for each debian.lock",
   "base-new": "unpacking Debian's newest packages; takes minutes",
   image: "putting the card together, and compressing it",

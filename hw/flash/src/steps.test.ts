@@ -40,6 +40,6 @@ test("a step that fails leaves nothing that would count as done", async () => {
 });
 
 test("what takes long says so as it begins", () => {
-  expect(lineOfStep({ kind: "begins", step: "runtime-bundle" })).toMatch(/compressing Node .*minute/);
+  expect(lineOfStep({ kind: "begins", step: "runtime-bundle" })).toMatch(/compressing Node .* minute/);
   expect(lineOfStep({ kind: "done", step: "app", tookMs: 1500 })).toBe("app: 1.5 s");
 });

@@ -1,6 +1,9 @@
 /** The scenarios of the whole flow, the same for every system: `describeScenarios` runs them on the one it is given. */
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   ConversionService,
   type JobEvent,
@@ -135,7 +138,10 @@ export function describeScenarios(name: string, start: () => Promise<TestSystem>
 
       it("a printer switched off in mid-job and on again prints the rest, no sheet twice", async () => {
         const printerId = `${mode}-restart`;
-        const first = await testPrinter(system, { printerId, mode });
+        const stateDir = await mkdtemp(join(tmpdir(), "platen-restart-"));
+        await using folders = new AsyncDisposableStack();
+        folders.defer(() => rm(stateDir, { recursive: true }));
+        const first = await testPrinter(system, { printerId, mode, settings: { stateDir } });
         const submitted = await submit(system, printerId, stamps(12));
         const stackedByFirst = Promise.withResolvers<number>();
         const whole = ended(system, submitted, (event) => {
@@ -143,7 +149,7 @@ export function describeScenarios(name: string, start: () => Promise<TestSystem>
         });
         await stackedByFirst.promise;
         await first[Symbol.asyncDispose]();
-        await using second = await testPrinter(system, { printerId, mode });
+        await using second = await testPrinter(system, { printerId, mode, settings: { stateDir } });
         const { job } = await whole;
         expect(job).toMatchObject({ state: COMPLETED, mediaSheetsCompleted: 12 });
         const numbers = [...first.sheetsOf(job.jobId), ...second.sheetsOf(job.jobId)].map(

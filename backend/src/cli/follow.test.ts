@@ -9,6 +9,7 @@ import {
   JobSchema,
   JobState,
   PlatenError,
+  type RunningServer,
   serve,
   serverCredentials,
   type ServiceHandlers,
@@ -56,8 +57,8 @@ async function intakeServer(address: string) {
 test("a watched job is followed over a restart of the server, which is told once", async () => {
   const first = await intakeServer("127.0.0.1:0");
   using connection = connect(first.address, clientCredentials({}, false));
-  let stopped: Promise<void> | undefined;
-  let restarted: ReturnType<typeof intakeServer> | undefined;
+  let stopped: PromiseLike<void> | undefined;
+  let restarted: PromiseLike<RunningServer> | undefined;
   const { told, reporter } = recorder((sequence) => {
     if (sequence === 2n) stopped = first[Symbol.asyncDispose]();
   });

@@ -1,6 +1,6 @@
 /** What a user sees of a running server: its jobs, its printers. */
 import { toJson } from "@bufbuild/protobuf";
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { timestampDate, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Job,
   JobSchema,
@@ -90,7 +90,7 @@ async function listJobs(intake: IntakeClient, options: JobsOptions): Promise<Job
 }
 
 const timeText = (time: Job["createTime"]): string =>
-  time ? timestampDate(time).toISOString().slice(0, 19).replace("T", " ") : "";
+  time ? `${timestampDate(time).toISOString().slice(0, 19).replace("T", " ")}Z` : "";
 
 function jobRow(job: Job): string[] {
   const { jobId, printerId, userName, impressions, impressionsCompleted, createTime, jobName } = job;
@@ -142,7 +142,13 @@ export function addPrinters(program: Command): void {
           "SOFTWARE",
           "MODEL",
         ];
-        process.stdout.write(table(headings, printers.map(printerRow)));
+        const nowMs = Date.now();
+        process.stdout.write(
+          table(
+            headings,
+            printers.map((one) => printerRow(one, nowMs)),
+          ),
+        );
       }
     }),
   );
@@ -182,20 +188,47 @@ function suppliesText({ status }: RegisteredPrinter): string {
   return levels.length > 0 ? `${levels.join(" ")} %` : "";
 }
 
-function printerRow(printer: RegisteredPrinter): string[] {
-  const { printerId, capabilities, mode, status, seenTime } = printer;
+/** Printers poll every 30 s, or register anew every minute. */
+const silentMs = 3 * 60_000;
+
+const ageUnits = [
+  [24 * 3_600_000, "d"],
+  [3_600_000, "h"],
+  [60_000, "min"],
+  [1000, "s"],
+] as const;
+
+/** `7 min`: in the largest unit of which it is at least two, in seconds otherwise. */
+function ageText(ageMs: number): string {
+  const [ms, unit] = ageUnits.find(([ms]) => ageMs >= 2 * ms) ?? ageUnits[3];
+  return `${Math.max(0, Math.floor(ageMs / ms))} ${unit}`;
+}
+
+/** How the printer is, and when it was last heard of; what one said that has fallen silent since counts for nothing. */
+export function presence({ status, seenTime }: RegisteredPrinter, nowMs: number): [string, string] {
+  const ageMs = seenTime ? nowMs - timestampMs(seenTime) : 0;
+  if (ageMs >= silentMs) return ["offline", `not for ${ageText(ageMs)}`];
   const reasons = (status?.stateReasons ?? []).map((reason) =>
     (PrinterStateReasonSchema.value[reason]?.localName ?? String(reason)).toLowerCase().replaceAll("_", "-"),
   );
   const state = printerStates[status?.state ?? 0] ?? "unknown";
   return [
-    printerId,
     reasons.length ? `${state} (${reasons.join(", ")})` : state,
+    seenTime ? `${ageText(ageMs)} ago` : "",
+  ];
+}
+
+function printerRow(printer: RegisteredPrinter, nowMs: number): string[] {
+  const { printerId, capabilities, mode } = printer;
+  const [state, seen] = presence(printer, nowMs);
+  return [
+    printerId,
+    state,
     mode === PrinterMode.PUSH ? "push" : "poll",
     capabilities?.colorSupported ? "yes" : "no",
     capabilities?.resolutionsDpi.join(",") ?? "",
     suppliesText(printer),
-    timeText(seenTime),
+    seen,
     softwareText(printer),
     capabilities?.makeAndModel ?? "",
   ];

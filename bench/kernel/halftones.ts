@@ -8,6 +8,7 @@ import { full } from "../../firmware-node/src/pixels/ink-table.ts";
 import { diffusion } from "../../firmware-node/src/pixels/shiau-fan.ts";
 import { floydSteinberg, ostromoukhov, shiauFan, voidAndCluster } from "./diffusions.ts";
 import { twoColors } from "./peers.ts";
+import type { Inked } from "./press.ts";
 
 /**
  * Coverage 0 to 1, side × side; plane 0 to 3 is cyan, magenta, yellow, black. Dots are 0 and 1. A colour is told the dots of black
@@ -19,6 +20,17 @@ export type Halftone = (
   plane: number,
   black?: Float64Array,
 ) => Promise<Float64Array>;
+
+const black = 3;
+
+/** Dots of all planes of an image, as a page has them: black first, since colours have to be told where it lies. */
+export async function halftoned({ side, planes }: Inked, halftone: Halftone): Promise<Inked> {
+  const ofBlack = await halftone(planes[black]!, side, black);
+  const dots = [];
+  for (const [plane, coverage] of planes.slice(0, black).entries())
+    dots.push(await halftone(coverage, side, plane, ofBlack));
+  return { side, planes: [...dots, ofBlack] };
+}
 
 /** A byte of eight dots a time → one number a dot. */
 export const unpacked = (bits: Uint8Array, width: number, height: number): Float64Array => {

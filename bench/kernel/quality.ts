@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { contactSheet, type Photo } from "./contact-sheet.ts";
-import { available, type Halftone } from "./halftones.ts";
+import { available, type Halftone, halftoned } from "./halftones.ts";
 import { imageMeasure, type PatchFigures, patchFigures, startUp } from "./measures.ts";
 import { type Inked, openPress, type Press } from "./press.ts";
 import { observer, pixelsPerDegree } from "./vision.ts";
@@ -37,14 +37,6 @@ async function planesOf(file: string, press: Press): Promise<Inked> {
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
-
-async function halftoned({ side, planes }: Inked, halftone: Halftone): Promise<Inked> {
-  const ofBlack = await halftone(planes[black]!, side, black);
-  const dots = [];
-  for (const [plane, coverage] of planes.slice(0, black).entries())
-    dots.push(await halftone(coverage, side, plane, ofBlack));
-  return { side, planes: [...dots, ofBlack] };
-}
 
 function table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;

@@ -38,9 +38,11 @@ export function encodeBand(
   offered: readonly CodecName[],
 ): { codec: CodecName; bytes: Uint8Array<ArrayBuffer> } {
   let best: { codec: CodecName; bytes: Uint8Array<ArrayBuffer> } | undefined;
-  for (const codec of offered) {
+  // The strongest are offered last: once they have been tried, the others give up early.
+  for (const codec of offered.toReversed()) {
     if (codec === "raw") continue;
-    const bytes = codecs[codec].encode(plain, strideBytes, (best?.bytes ?? plain).length);
+    const limitBytes = best ? best.bytes.length + 1 : plain.length;
+    const bytes = codecs[codec].encode(plain, strideBytes, limitBytes);
     if (bytes) best = { codec, bytes };
   }
   return best ?? { codec: "raw", bytes: plain.slice() };

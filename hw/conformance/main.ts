@@ -2,6 +2,7 @@
 /** `npm run conformance`: does an engine do what docs/engine-link.md says? */
 import { writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { bearClosedOutput } from "../src/closed-output.ts";
 import { processLine } from "../src/link/line.ts";
 import { serialLine } from "../src/link/serial-line.ts";
 import { askedOperator, panelOperator } from "./operator.ts";
@@ -66,6 +67,7 @@ async function test(options: Options): Promise<void> {
   else if (!conforms(report)) process.exitCode = 1;
 }
 
+bearClosedOutput();
 const program = new Command("conformance")
   .description(
     "Tests a print engine against docs/engine-link.md, and prints a report. It prints some thirty sheets.",

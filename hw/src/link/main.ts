@@ -2,6 +2,7 @@
 /** `platen-engine`: a simulated engine on a pseudo-terminal, and a bad line to put before any engine. Needs socat. */
 import { createInterface } from "node:readline";
 import { Command, InvalidArgumentError } from "commander";
+import { bearClosedOutput } from "../closed-output.ts";
 import type { Trouble } from "../engine-model.ts";
 import { serveStand } from "../stand/server.ts";
 import { EngineStand } from "../stand/stand.ts";
@@ -108,6 +109,7 @@ async function runProxy(options: ProxyCommand): Promise<void> {
   if (!process.stdin.isTTY) await Promise.race([host.closed, engine.closed]);
 }
 
+bearClosedOutput();
 const program = new Command("platen-engine").description(
   "A print engine without paper, and bad lines to it.",
 );

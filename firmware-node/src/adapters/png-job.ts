@@ -5,12 +5,13 @@
  *     sheet-0001-front.png            what it looks like, at about 150 dpi (preview.ts)
  *     sheet-0001-front-cyan.png …     the dots themselves, one bit a pixel, in white and the colour of the ink
  */
-import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import type { Colorant, PageStart, PlanarBand } from "../ports/engine-driver.ts";
 import { PngWriter } from "./png-writer.ts";
 import { Preview, previewFactor } from "./preview.ts";
+import { replaceFile } from "./replace-file.ts";
 
 const inkColors: Readonly<Record<Colorant, number>> = {
   cyan: 0x00ffff,
@@ -133,9 +134,8 @@ export class PngJob {
       await rename(path + partSuffix, path);
     }
     this.#names = [];
-    const journal = join(this.folder, journalName);
-    await writeFile(journal + partSuffix, `${sheetNumber}\n`);
-    await rename(journal + partSuffix, journal);
+    // With the journal the new names in its folder are on the disk, and the sheet's bytes were before.
+    replaceFile(join(this.folder, journalName), `${sheetNumber}\n`, 0o644);
     this.#sheetsStacked = sheetNumber;
   }
 

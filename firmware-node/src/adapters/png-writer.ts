@@ -50,7 +50,7 @@ export class PngWriter {
       for await (const data of deflated) yield pngChunk("IDAT", data);
       yield pngEnd();
     };
-    this.#file = createWriteStream(path);
+    this.#file = createWriteStream(path, { flush: true });
     this.#written = pipeline(this.#deflate, frame, this.#file);
     // Told by `write` and `finish`; not as an unhandled rejection in between.
     this.#written.catch(() => {});
@@ -69,7 +69,7 @@ export class PngWriter {
     await Promise.race([once(this.#deflate, "drain"), this.#written]);
   }
 
-  /** Resolves when the file is whole. */
+  /** Resolves when the file is whole, and on the disk. */
   async finish(): Promise<void> {
     if (!this.#deflate.destroyed) this.#deflate.end();
     await this.#written;

@@ -6,6 +6,8 @@ import { PlatenError } from "@platen/proto";
 
 /** SQLite's result code for a file that somebody else has locked (sqlite.org/rescode.html). */
 const busy = 5;
+/** A process that was killed lets go only when the system has done away with it, milliseconds. */
+const patienceMs = 1000;
 
 /**
  * Holds `folder`/`printerId`.lock until it is disposed or the process ends, however it ends: SQLite locks an empty file through
@@ -16,7 +18,7 @@ export function lockState(folder: string, printerId: string): Disposable {
   let lock: DatabaseSync | undefined;
   try {
     mkdirSync(folder, { recursive: true });
-    lock = new DatabaseSync(join(folder, `${printerId}.lock`));
+    lock = new DatabaseSync(join(folder, `${printerId}.lock`), { timeout: patienceMs });
     lock.exec("BEGIN EXCLUSIVE");
   } catch (cause) {
     if (lock?.isOpen) lock.close();

@@ -1,7 +1,7 @@
 /** The configuration of the backend: one schema, parsed once, into a frozen object. */
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { PlatenError } from "@platen/proto";
+import { hostPortWords, isHostPort, PlatenError, settingMistakes, settingWords } from "@platen/proto";
 import { z } from "zod";
 
 export const roles = ["intake", "controller", "instructors", "executor", "result-store"] as const;
@@ -14,11 +14,11 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const mebibyte = 1024 * 1024;
 
-const hostPort = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be HOST:PORT");
-const milliseconds = z.coerce.number().int().positive();
+const hostPort = z.string().refine(isHostPort, hostPortWords);
+const milliseconds = z.coerce.number("must be a time such as 90s, 15m, 24h or 7d").int().positive();
 /** What a timer of the system can be set for, milliseconds: a longer one would go off at once. */
-const timed = milliseconds.max(2 ** 31 - 1);
-const bytes = z.coerce.number().int().positive();
+const timed = milliseconds.max(2 ** 31 - 1, "must be at most 24 days");
+const bytes = z.coerce.number("must be a size such as 512MiB or 2GiB").int().positive();
 const filePath = z.string().min(1);
 
 /** Every setting, with its default and, as its description, what `--help` says of it. */
@@ -52,7 +52,7 @@ export const backendConfigSchema = z.strictObject({
     .describe("host name under which other machines reach the executors"),
   httpListen: hostPort.default("127.0.0.1:6311").describe("HTTP address of the result store"),
   resultUrl: z
-    .url({ protocol: /^https?$/ })
+    .url({ protocol: /^https?$/, error: "must be an http or https URL" })
     .optional()
     .describe("base URL under which printers reach the result store; default: as bound"),
   balancing: z
@@ -93,12 +93,16 @@ export const backendConfigSchema = z.strictObject({
     .string()
     .min(8)
     .optional()
-    .describe("key that a printer must know to register; without it only printers on this machine may"),
+    .describe(
+      "key, of 8 characters at least, that a printer must know to register; without it only printers on this machine may",
+    ),
   operatorKey: z
     .string()
     .min(8)
     .optional()
-    .describe("key that `platen updates` must know; without it only callers on this machine may"),
+    .describe(
+      "key, of 8 characters at least, that `platen updates` must know; without it only callers on this machine may",
+    ),
 
   sessionTtlMs: milliseconds
     .default(48 * hour)
@@ -144,12 +148,12 @@ export const backendConfigSchema = z.strictObject({
 
 export type BackendConfig = Readonly<z.infer<typeof backendConfigSchema>>;
 
-/** Settings as given by a person, defaults filled in; throws `configuration` with one line a mistake. */
-export function parseBackendConfig(settings: z.input<typeof backendConfigSchema>): BackendConfig {
-  const parsed = backendConfigSchema.safeParse(settings);
+/** Settings as given by a person, defaults filled in; throws `configuration` with one line a mistake, which `nameOf` names. */
+export function parseBackendConfig(
+  settings: z.input<typeof backendConfigSchema>,
+  nameOf?: (key: string) => string,
+): BackendConfig {
+  const parsed = backendConfigSchema.safeParse(settings, { error: settingWords });
   if (parsed.success) return Object.freeze(parsed.data);
-  const mistakes = parsed.error.issues.map(
-    (issue) => `${issue.path.join(".") || "configuration"}: ${issue.message}`,
-  );
-  throw new PlatenError("configuration", mistakes.join("\n"));
+  throw new PlatenError("configuration", settingMistakes(parsed.error.issues, nameOf));
 }

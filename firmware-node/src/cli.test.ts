@@ -78,15 +78,20 @@ describe("settings", () => {
   });
 
   test.each([
-    [{}, /printerId/],
-    [{ ...needed, printerId: "../p" }, /printerId/],
-    [{ ...needed, backend: "example" }, /HOST:PORT/],
-    [{ ...needed, mode: "pull" }, /mode/],
-    [{ ...needed, resolutions: "300", resolution: "600" }, /must be one of resolutions/],
-    [{ ...needed, media: "A4" }, /iso_a4_210x297mm/],
-    [{ ...needed, faultTimeoutS: "soon" }, /faultTimeoutS/],
-    [{ ...needed, faultTimeoutS: "9999999999" }, /faultTimeoutS/],
-    [{ ...needed, mono: "perhaps" }, /mono/],
+    [{}, "--printer-id: is missing\n--backend: is missing"],
+    [{ ...needed, printerId: "../p" }, "--printer-id: must be 1 to 64"],
+    [{ ...needed, backend: "example" }, "--backend: must be HOST:PORT"],
+    [{ ...needed, mode: "pull" }, '--mode: "pull" is none of poll, push'],
+    [
+      { ...needed, resolutions: "300", resolution: "600" },
+      "--resolution: must be one of those that the engine has: 300",
+    ],
+    [{ ...needed, media: "A4" }, '--media: "A4" is no name such as iso_a4_210x297mm'],
+    [{ ...needed, faultTimeoutS: "soon" }, "--fault-timeout-s: must be a number"],
+    [{ ...needed, faultTimeoutS: "9999999999" }, "--fault-timeout-s: must be at most"],
+    [{ ...needed, mono: "perhaps" }, "--mono: must be true or false"],
+    [{ ...needed, inkLimitPercent: "50" }, "--ink-limit-percent: must be at least 100"],
+    [{ ...needed, profile: "foo=a.icc" }, "--profile of foo: is no name of media such as iso_a4_210x297mm"],
   ])("a mistake is named: %j", async (settings, message) => {
     await expect(readConfig(settings, {})).rejects.toThrow(message);
     await expect(readConfig(settings, {})).rejects.toMatchObject({ code: "configuration" });

@@ -27,8 +27,10 @@ interface Field {
   readonly description: string;
 }
 
+const flagOf = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
 const fields: readonly Field[] = Object.entries(printerConfigSchema.shape).map(([key, type]) => {
-  const flag = key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const flag = flagOf(key);
   const byDefault = type.safeParse(undefined).data;
   const isSwitch = typeof byDefault === "boolean";
   const note =
@@ -50,7 +52,7 @@ export async function readConfig(flags: Settings, env: NodeJS.ProcessEnv): Promi
     const value = flags[key] ?? env[variable];
     if (value !== undefined) settings[key] = value;
   }
-  return parsePrinterConfig(settings);
+  return parsePrinterConfig(settings, (key) => `--${flagOf(key)}`);
 }
 
 const stateNames = new Map(JobStateSchema.values.map(({ number, name }) => [number, name]));

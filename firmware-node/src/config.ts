@@ -1,12 +1,12 @@
 /** The configuration of a printer: one schema, parsed once, into a frozen object. */
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { PlatenError } from "@platen/proto";
+import { hostPortWords, isHostPort, PlatenError, settingMistakes, settingWords } from "@platen/proto";
 import { z } from "zod";
 
-const hostPort = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be HOST:PORT");
+const hostPort = z.string().refine(isHostPort, hostPortWords);
 const filePath = z.string().min(1);
-const flag = z.union([z.boolean(), z.stringbool()]);
+const flag = z.union([z.boolean(), z.stringbool()], "must be true or false");
 /** Longest that a timer of the system can be set, seconds. */
 const secondsMax = 2_147_483;
 const seconds = z.coerce.number().positive().max(secondsMax);
@@ -18,9 +18,9 @@ const list = <T extends z.ZodType>(item: T) =>
     z.array(item).min(1),
   );
 /** PWG 5101.1: class, name, width and height, the last two with their unit. */
-const mediaName = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]*_[a-z0-9.-]+_[0-9.]+x[0-9.]+(in|mm)$/, "must be a name such as iso_a4_210x297mm");
+const mediaName = z.string().regex(/^[a-z][a-z0-9-]*_[a-z0-9.-]+_[0-9.]+x[0-9.]+(in|mm)$/, {
+  error: ({ input }) => `${JSON.stringify(input)} is no name such as iso_a4_210x297mm`,
+});
 
 /**
  * A setting that may differ by media, with "default" for all others: {"default": …, "iso_a5_148x210mm": …}, or, as a flag,
@@ -29,13 +29,16 @@ const mediaName = z
 const byMedia = <T extends z.ZodType>(item: T) =>
   z.preprocess(
     (value: unknown) => (typeof value === "object" ? value : Object.fromEntries(assignments(String(value)))),
-    z.record(z.union([z.literal("default"), mediaName]), item),
+    z.record(z.union([z.literal("default"), mediaName]), item, {
+      error: ({ code }) =>
+        code === "invalid_key" ? "is no name of media such as iso_a4_210x297mm" : undefined,
+    }),
   );
 
-/** A comma separates only where MEDIA= follows: the names of files may have commas too. */
+/** A comma separates only where MEDIA= follows: the names of files may have commas too. A word with = is meant for media. */
 const assignments = (text: string): [string, string][] =>
   text.split(/,(?=[a-z][a-z0-9-]*_[^,=]*=)/).map((part) => {
-    const [, media, value] = /^([a-z][a-z0-9-]*_[^,=]*)=(.*)$/s.exec(part) ?? [];
+    const [, media, value] = /^([a-z][^,=/.]*|[a-z][a-z0-9-]*_[^,=]*)=(.*)$/s.exec(part) ?? [];
     return media === undefined || value === undefined ? ["default", part] : [media, value];
   });
 
@@ -134,7 +137,8 @@ export const printerConfigSchema = z
   .superRefine((config, context) => {
     const refuse = (key: string, message: string) =>
       context.addIssue({ code: "custom", path: [key], message });
-    if (!config.resolutions.includes(config.resolution)) refuse("resolution", "must be one of resolutions");
+    if (!config.resolutions.includes(config.resolution))
+      refuse("resolution", `must be one of those that the engine has: ${config.resolutions.join(", ")}`);
     if (new Set(config.resolutions).size < config.resolutions.length)
       refuse("resolutions", "one comes twice");
     for (const key of ["profile", "inkLimitPercent", "calibration"] as const) {
@@ -150,10 +154,9 @@ export const printerConfigSchema = z
 export type PrinterSettings = z.input<typeof printerConfigSchema>;
 export type PrinterConfig = Readonly<z.infer<typeof printerConfigSchema>>;
 
-/** Settings with defaults filled in; throws `configuration` with one line a mistake. */
-export function parsePrinterConfig(settings: unknown): PrinterConfig {
-  const parsed = printerConfigSchema.safeParse(settings);
+/** Settings with defaults filled in; throws `configuration` with one line a mistake, which `nameOf` names. */
+export function parsePrinterConfig(settings: unknown, nameOf?: (key: string) => string): PrinterConfig {
+  const parsed = printerConfigSchema.safeParse(settings, { error: settingWords });
   if (parsed.success) return Object.freeze(parsed.data);
-  const mistakes = parsed.error.issues.map(({ path, message }) => [...path, message].join(": "));
-  throw new PlatenError("configuration", mistakes.join("\n"));
+  throw new PlatenError("configuration", settingMistakes(parsed.error.issues, nameOf));
 }

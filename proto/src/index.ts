@@ -218,6 +218,8 @@ export type { CallContext, ServiceHandlers } from "./handler.ts";
 export { bindService, type BoundService, type RunningServer, type ServeOptions, serve } from "./server.ts";
 export { maxMessageBytes, type Service } from "./service.ts";
 export { pollKeyOf, pollKeyOfHash, updateKeyOf, updateKeyOfHash } from "./poll-key.ts";
+export { fileTrouble } from "./file-trouble.ts";
+export { hostPortWords, isHostPort, settingMistakes, settingWords } from "./settings.ts";
 export { readSettingsFile } from "./settings-file.ts";
 export { decodeSizeDelimited, encodeSizeDelimited } from "./size-delimited.ts";
 export { supplyReasons } from "./supplies.ts";

@@ -5,6 +5,7 @@ import { BlockList, isIP, isIPv6 } from "node:net";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import { PlatenError } from "./error.ts";
+import { fileTrouble } from "./file-trouble.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -28,11 +29,9 @@ async function pem(path: string | undefined, what: string): Promise<Buffer | und
   try {
     return await readFile(path);
   } catch (cause) {
-    throw new PlatenError(
-      "configuration",
-      `cannot read the TLS ${what} ${path}: ${(cause as Error).message}`,
-      { cause },
-    );
+    throw new PlatenError("configuration", `cannot read the TLS ${what} ${path}: ${fileTrouble(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -3,7 +3,9 @@ import {
   clientCredentials,
   connect,
   hasCode,
+  hostPortWords,
   IntakeService,
+  isHostPort,
   loadTls,
   PlatenError,
   requireTlsUnlessLoopback,
@@ -28,8 +30,8 @@ export interface ServerOptions {
 export const callTimeoutMs = 30_000;
 
 function hostPort(text: string): string {
-  if (/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(text)) return text;
-  throw new InvalidArgumentError("It must be HOST:PORT.");
+  if (isHostPort(text)) return text;
+  throw new InvalidArgumentError(`It ${hostPortWords}.`);
 }
 
 export function addServerOptions(command: Command): Command {

@@ -4,7 +4,14 @@ import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { basename } from "node:path";
-import { type Job, type JobEvent, JobEventKind, type JobState, PlatenError } from "@platen/proto";
+import {
+  fileTrouble,
+  type Job,
+  type JobEvent,
+  JobEventKind,
+  type JobState,
+  PlatenError,
+} from "@platen/proto";
 import { type RetryOptions, retryStream, retryUnavailable } from "../app/retry.ts";
 import { isEnded } from "../domain/job.ts";
 import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
@@ -22,12 +29,6 @@ export type Source =
 
 const chunkBytes = 256 * 1024;
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "there is no such file",
-  EACCES: "it may not be read",
-};
-
 /**
  * Looks at what is named before anything starts; `-` is standard input. Throws `invalid-argument`, `document-damaged` (empty)
  * or `document-format`, with a sentence that does not name it: see `refusalOf`.
@@ -39,10 +40,9 @@ export async function parseSource(name: string): Promise<Source> {
     return { kind: "file", path: name, sizeBytes: await sizeOfDocument(name) };
   } catch (cause) {
     if (cause instanceof PlatenError) throw cause;
-    const { code = "", message } = cause as NodeJS.ErrnoException;
     const why = /^[a-z][a-z0-9+.-]+:\/\//i.test(name)
       ? "of URLs only those of http and https can be printed"
-      : (reasons[code] ?? message);
+      : fileTrouble(cause);
     throw new PlatenError("invalid-argument", why, { cause });
   }
 }

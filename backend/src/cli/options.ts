@@ -120,7 +120,10 @@ export function addSchemaOptions(
   schema: Schema,
   aliases: Readonly<Record<string, string>> = {},
 ): Command {
-  command.option("--config <file>", "JSON file of settings, named as in the messages of this command");
+  command.option(
+    "--config <file>",
+    "JSON file of settings, named as flags in camel case; times end in Ms, sizes in Bytes: tokenTtlMs",
+  );
   for (const field of fieldsOf(schema, aliases)) {
     const choices = field.choices ? `: ${field.choices.join(", ")}` : "";
     const value = show(field);
@@ -129,6 +132,19 @@ export function addSchemaOptions(
     command.addOption(new Option(flags, `${field.description}${choices}${note}`));
   }
   return command;
+}
+
+/** What people call a field: its flag, and where a file calls it otherwise its key. */
+export function settingNames(
+  schema: Schema,
+  aliases: Readonly<Record<string, string>> = {},
+): (key: string) => string {
+  const flags = new Map(fieldsOf(schema, aliases).map(({ key, flag }) => [key, flag]));
+  return (key) => {
+    const flag = flags.get(key);
+    if (flag === undefined) return key;
+    return flag === kebab(key) ? `--${flag}` : `--${flag} (${key})`;
+  };
 }
 
 /** Flags over environment over file; what none of them gives is left out, for the schema's defaults. Throws `configuration`. */

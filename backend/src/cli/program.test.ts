@@ -79,15 +79,38 @@ describe("wrong usage ends with 2 and one line, before anything starts", () => {
     ["sheets into a file", ["demo", "--out", import.meta.filename], "program.test.ts: it is not a folder"],
     ["sheets below a file", ["demo", "--out", `${import.meta.filename}/a/b`], "a/b: it is not a folder"],
     ["an unknown state", ["jobs", "--state", "done"], "Each must be one of pending, processing"],
-    ["a server that is no address", ["jobs", "--server", "here"], "It must be HOST:PORT."],
+    [
+      "a server that is no address",
+      ["jobs", "--server", "here"],
+      "It must be HOST:PORT, with a port up to 65535.",
+    ],
     [
       "both of --json and --quiet",
       ["print", "-", "--json", "--quiet"],
       "cannot be used with option '--quiet'",
     ],
-    ["a setting that is none", ["serve", "--executors", "none"], "executors: "],
-    ["a role that is none", ["serve", "--roles", "intake,cook"], "roles.1: "],
-    ["a file of settings that is not there", ["serve", "--config", "none.json"], "cannot read none.json"],
+    ["a setting that is none", ["serve", "--executors", "none"], "--executors: must be a number"],
+    ["a role that is none", ["serve", "--roles", "intake,cook"], '--roles: "cook" is none of intake, '],
+    [
+      "a time that is none",
+      ["serve", "--token-ttl", "banana"],
+      "--token-ttl (tokenTtlMs): must be a time such as 90s",
+    ],
+    [
+      "a key that is too short",
+      ["serve", "--enrolment-key", "sesame"],
+      "--enrolment-key: must have at least 8",
+    ],
+    [
+      "a port that is none",
+      ["serve", "--listen", "127.0.0.1:99999"],
+      "--listen: must be HOST:PORT, with a port up to",
+    ],
+    [
+      "a file of settings that is not there",
+      ["serve", "--config", "none.json"],
+      "cannot read none.json: there is no such file",
+    ],
   ])("%s", async (_, args, message) => {
     expect(await run(args)).toBe(2);
     expect(stdout).toBe("");

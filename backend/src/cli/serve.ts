@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { backendConfigSchema, parseBackendConfig } from "../config.ts";
 import { exitCodeHelp } from "./exit.ts";
-import { addSchemaOptions, mergeSettings, type Settings } from "./options.ts";
+import { addSchemaOptions, mergeSettings, settingNames, type Settings } from "./options.ts";
 import { interruptible } from "./interrupt.ts";
 import { writeJson } from "./reporter.ts";
 
@@ -39,7 +39,7 @@ ${exitCodeHelp}`,
   command.action((flags: Settings & { json?: boolean }) =>
     interruptible(async (signal) => {
       const settings = await mergeSettings(backendConfigSchema, { flags, env: process.env }, flagNames);
-      const config = parseBackendConfig(settings);
+      const config = parseBackendConfig(settings, settingNames(backendConfigSchema, flagNames));
       // The clients' commands need nothing of the backend, and start quicker without it.
       const { startBackend } = await import("../compose.ts");
       await using backend = await startBackend(config);

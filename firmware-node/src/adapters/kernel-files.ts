@@ -1,6 +1,6 @@
 /** The pixel kernel and the printer's ink tables, from files. */
 import { readFile } from "node:fs/promises";
-import { PlatenError } from "@platen/proto";
+import { fileTrouble, PlatenError } from "@platen/proto";
 import type { Wedges } from "../color/calibration.ts";
 import { parseCalibration } from "../color/calibration-file.ts";
 import { InkTables, type MediaInks } from "../color/ink-choice.ts";
@@ -31,7 +31,7 @@ const of = <T>(setting: ByMedia<T> | undefined, media: string): T | undefined =>
 
 const read = (file: string): Promise<Buffer> =>
   readFile(file).catch((cause: Error) => {
-    throw new PlatenError("configuration", `cannot read ${file}: ${cause.message}`, { cause });
+    throw new PlatenError("configuration", `cannot read ${file}: ${fileTrouble(cause)}`, { cause });
   });
 
 /** A failure that names the file behind it. */

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { PlatenError } from "@platen/proto";
+import { fileTrouble, PlatenError } from "@platen/proto";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Scan } from "@platen/hw";
 import { curvesOf, type Wedges } from "../color/calibration.ts";
@@ -56,7 +56,7 @@ function tell(wedges: Wedges): void {
 
 async function readBytes(file: string): Promise<Buffer> {
   return readFile(file).catch((cause: Error) => {
-    throw new PlatenError("invalid-argument", `cannot read ${file}: ${cause.message}`, { cause });
+    throw new PlatenError("invalid-argument", `cannot read ${file}: ${fileTrouble(cause)}`, { cause });
   });
 }
 

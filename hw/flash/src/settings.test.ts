@@ -86,7 +86,7 @@ test("what the printer itself would refuse is refused here, by its name in the f
   );
   expect(mistakesOf(minimal.replace(":6310", ""))).toMatch(/^backend\.address: must be HOST:PORT/m);
   const withPrinter = (line: string) => minimal.replace('"office"', `"office"\n${line}`);
-  expect(mistakesOf(withPrinter('media = ["A4"]'))).toMatch(/^printer\.media\.0: must be a name such as/m);
+  expect(mistakesOf(withPrinter('media = ["A4"]'))).toMatch(/^printer\.media\.0: "A4" is no name such as/m);
   expect(mistakesOf(withPrinter("resolution = 450"))).toMatch(/^printer\.resolution: must be one of/m);
 });
 

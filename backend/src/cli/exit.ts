@@ -45,6 +45,7 @@ const refusals: readonly ErrorCode[] = [
   "update-unknown",
   "update-invalid",
   "update-refused",
+  "unauthenticated",
   "plaintext-refused",
   "configuration",
 ];

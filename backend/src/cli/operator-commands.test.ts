@@ -146,7 +146,7 @@ describe("platen printers remove", () => {
       loopback: true,
     });
     const stranger = ["printers", "remove", "office", "--server", server.address, "--operator-key", "?"];
-    expect(await run(stranger)).not.toBe(0);
+    expect(await run(stranger)).toBe(2);
     expect(await printers.get(printerId)).toBeDefined();
     expect(await platen("printers", "remove", "office")).toEqual([0, "office is removed\n"]);
     expect(await printers.get(printerId)).toBeUndefined();

@@ -21,7 +21,7 @@ export function stateFile(folder: string, printerId: string): KeyStore {
         return text === "" ? "" : stateSchema.parse(JSON.parse(text)).printerKey;
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code === "ENOENT") return "";
-        const message = `cannot read the printer's key from ${path}: ${(cause as Error).message}`;
+        const message = `cannot read the printer's key from ${path} (${(cause as Error).message}): mend that, or remove the file and let an operator run "platen printers remove ${printerId}"`;
         throw new PlatenError("configuration", message, { cause });
       }
     },

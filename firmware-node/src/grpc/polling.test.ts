@@ -229,7 +229,10 @@ test("a backend that refuses the printer ends it, with its reason", async () => 
 test("a key file that cannot be read ends it too", async () => {
   await writeFile(keyFile(), "{");
   const { printer } = await start({ backend: await backend.listen() });
-  await expect(printer.failed).rejects.toMatchObject({ code: "configuration" });
+  await expect(printer.failed).rejects.toMatchObject({
+    code: "configuration",
+    message: expect.stringContaining("platen printers remove printer-1"),
+  });
 });
 
 test("an instruction that makes no sense is reported as aborted, and the next one prints", async () => {

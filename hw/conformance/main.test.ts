@@ -63,6 +63,17 @@ test("with --ask, somebody is asked to do things, and may skip them", async () =
   expect(code).toBe(0);
 });
 
+test("what was waited for in vain is told with how to wait longer", async () => {
+  const command = start("--run", "cat", "--patience", "0.02");
+  const running = ended(command);
+  let seen = "";
+  command.stdout.on("data", (bytes: Buffer) => {
+    seen += String(bytes);
+    if (/FAIL .*\n.*\n/.test(seen)) command.kill("SIGINT");
+  });
+  expect((await running).out).toMatch(/FAIL .*\n {7}.+ \(.*--patience 4 waits longer\)\n/);
+});
+
 test("something that is no engine does not conform: exit code 1, soon after it is gone", async () => {
   const { code, out } = await ended(start("--run", "true"));
   expect(out).toContain("the engine's line is gone");
@@ -71,7 +82,7 @@ test("something that is no engine does not conform: exit code 1, soon after it i
 });
 
 test.each([
-  [["--port", "/nowhere/port"], /\/nowhere\/port/],
+  [["--port", "/nowhere/port"], /^No such file or directory, cannot open \/nowhere\/port$/m],
   [["--run", "/nowhere/engine"], /ENOENT/],
   [[], /--port or --run/],
   [["--run", "x", "--report", "r.pdf"], /\.txt, \.json or \.html/],

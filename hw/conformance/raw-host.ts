@@ -22,7 +22,12 @@ type Ack = NonNullable<ReturnType<typeof decodeAck>>;
 
 /** The engine did not do what docs/engine-link.md says. */
 export class NotConformant extends Error {
-  override readonly name = "NotConformant";
+  override readonly name: string = "NotConformant";
+}
+
+/** Waited for in vain: the engine does not do it at all, or not in time. */
+export class TooLate extends NotConformant {
+  override readonly name = "TooLate";
 }
 
 export function expectThat(condition: boolean, otherwise: string): asserts condition {
@@ -92,7 +97,7 @@ export class RawHost {
     for (const listener of this.#heard) listener(frame);
   }
 
-  /** Does `act`, then waits for a frame that `find` makes something of. Throws NotConformant(`otherwise`) in the end. */
+  /** Does `act`, then waits for a frame that `find` makes something of. Throws TooLate(`otherwise`) in the end. */
   async hear<T>(
     otherwise: string,
     find: (frame: Frame) => T | undefined,
@@ -104,7 +109,7 @@ export class RawHost {
       const found = find(frame);
       if (found !== undefined) resolve(found);
     };
-    const timer = setTimeout(() => reject(new NotConformant(otherwise)), timeoutMs);
+    const timer = setTimeout(() => reject(new TooLate(otherwise)), timeoutMs);
     const { signal } = this.#stopped;
     const stop = (): void => reject(signal.reason as Error);
     this.#heard.add(listener);
@@ -236,7 +241,7 @@ export class RawHost {
   async #settle(isSo: () => boolean, otherwise: string): Promise<void> {
     const deadline = performance.now() + 6 * this.patience.answerMs;
     while (!isSo()) {
-      expectThat(performance.now() < deadline, otherwise);
+      if (performance.now() >= deadline) throw new TooLate(otherwise);
       const heard = this.hear(otherwise, () => (isSo() ? true : undefined), undefined, 300);
       await heard.catch(() => this.sync());
     }

@@ -4,7 +4,7 @@ import type { Check } from "./checks/check.ts";
 import { attendedChecks } from "./checks/stops.ts";
 import { checks } from "./checks.ts";
 import type { Operator } from "./operator.ts";
-import { fullSpeed, type Patience, RawHost } from "./raw-host.ts";
+import { fullSpeed, type Patience, RawHost, TooLate } from "./raw-host.ts";
 
 export interface CheckResult {
   readonly name: string;
@@ -23,6 +23,9 @@ export interface SuiteOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A good engine fails where it is not given its time. */
+const lateHint = "where the engine is emulated, or this machine is busy, --patience 4 waits longer";
+
 async function runCheck(check: Check, line: Line, patience: Patience, signal: AbortSignal) {
   const host = new RawHost(line, patience);
   const startMs = performance.now();
@@ -40,7 +43,8 @@ async function runCheck(check: Check, line: Line, patience: Patience, signal: Ab
     const found = await Promise.race([check.run(host), interrupted.promise]);
     return typeof found === "object" ? result("skipped", found.skipped) : result("passed", found ?? "");
   } catch (error) {
-    return result("failed", error instanceof Error ? error.message : String(error));
+    const why = error instanceof Error ? error.message : String(error);
+    return result("failed", error instanceof TooLate ? `${why} (${lateHint})` : why);
   } finally {
     signal.removeEventListener("abort", interrupt);
     host.stop();

@@ -52,6 +52,6 @@ export async function packRuntime(
     main: "bin/node",
     commit: "",
   };
-  // Level 15 takes five times as long for 0.9 % less.
+  // Node changes seldom, first builds are many: level 15 takes 5 times as long for 0.9 % less, level 19 11 times for 12 %.
   await packBundle({ folder: runtime.folder, manifest, privateKey, file, level: 12 });
 }

@@ -43,6 +43,7 @@ test.runIf(process.platform === "linux")(
     const root = await mkdtemp(join(tmpdir(), "platen-durable-"));
     try {
       const job = await PngJob.open(root, "job");
+      expect(steps.splice(0)).toEqual([`sync ${basename(root)}`]);
       await job.startPage({
         impressionNumber: 1,
         sheetNumber: 1,

@@ -5,13 +5,13 @@
  *     sheet-0001-front.png            what it looks like, at about 150 dpi (preview.ts)
  *     sheet-0001-front-cyan.png …     the dots themselves, one bit a pixel, in white and the colour of the ink
  */
-import { mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PlatenError } from "@platen/proto";
 import type { Colorant, PageStart, PlanarBand } from "../ports/engine-driver.ts";
 import { PngWriter } from "./png-writer.ts";
 import { Preview, previewFactor } from "./preview.ts";
-import { replaceFile } from "./replace-file.ts";
+import { makeFolder, replaceFile } from "./replace-file.ts";
 
 const inkColors: Readonly<Record<Colorant, number>> = {
   cyan: 0x00ffff,
@@ -99,7 +99,7 @@ export class PngJob {
   /** Opens the job's folder, and makes it when it does not exist; what an unfinished sheet left is removed. */
   static async open(root: string, jobId: string): Promise<PngJob> {
     const folder = jobFolder(root, jobId);
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     for (const name of await readdir(folder)) {
       if (name.endsWith(partSuffix)) await rm(join(folder, name), { force: true });
     }

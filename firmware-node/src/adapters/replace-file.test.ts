@@ -31,11 +31,11 @@ test.runIf(process.platform === "linux")(
       const path = join(folder, "a", "b", "file.json");
       replaceFile(path, "old", 0o600);
       expect(steps.splice(0)).toEqual([
+        `sync ${join(folder, "a")}`,
+        `sync ${folder}`,
         `sync ${path}.part`,
         `rename ${path}.part ${path}`,
         `sync ${join(folder, "a", "b")}`,
-        `sync ${join(folder, "a")}`,
-        `sync ${folder}`,
       ]);
       replaceFile(path, "new", 0o600);
       expect(steps.splice(0)).toEqual([

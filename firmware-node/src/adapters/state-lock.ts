@@ -1,8 +1,8 @@
 /** One process a printer: two with one key would share its jobs out between them. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { PlatenError } from "@platen/proto";
+import { makeFolder } from "./replace-file.ts";
 
 /** SQLite's result code for a file that somebody else has locked (sqlite.org/rescode.html). */
 const busy = 5;
@@ -17,7 +17,7 @@ const patienceMs = 1000;
 export function lockState(folder: string, printerId: string): Disposable {
   let lock: DatabaseSync | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     lock = new DatabaseSync(join(folder, `${printerId}.lock`), { timeout: patienceMs });
     lock.exec("BEGIN EXCLUSIVE");
   } catch (cause) {

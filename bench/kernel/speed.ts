@@ -7,7 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { BandContent, BandEncoding, BandSchema } from "@platen/proto";
 import sharp from "sharp";
 import { sharpDecoder } from "../../firmware-node/src/adapters/decode.ts";
-import { giveBack } from "../../firmware-node/src/app/strips.ts";
+import { giveBack } from "../../firmware-node/src/app/give-back.ts";
 import { readKernel } from "../../firmware-node/src/adapters/kernel-files.ts";
 import { referenceHalftoner } from "../../firmware-node/src/pixels/reference.ts";
 import type { Halftoner } from "../../firmware-node/src/pixels/halftoner.ts";

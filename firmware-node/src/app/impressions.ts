@@ -4,6 +4,7 @@ import type { BandKind } from "../pixels/halftoner.ts";
 import type { BandDecoder } from "../ports/band-decoder.ts";
 import type { Colorant, PageStart } from "../ports/engine-driver.ts";
 import type { PrintPlan } from "./metafile.ts";
+import { giveBack } from "./give-back.ts";
 import { fetchBands, type Source } from "./page-source.ts";
 import type { Sheet } from "./sheets.ts";
 
@@ -59,6 +60,8 @@ async function* impression(
     const { yPx, rowsPx } = band;
     const content = kindOf(band);
     const pixels = content === "blank" ? noPixels : await decoder.decode(band, page.widthPx);
+    // All of the message, which is the data but for a few bytes.
+    if (content !== "blank") giveBack(new Uint8Array(band.data.buffer));
     // The engine takes no sheet before there is something to lay on it: a page may be held until it is converted.
     if (!begun) yield { kind: "page", start };
     begun = true;

@@ -1,6 +1,7 @@
 /** S1408, S1409: from decoded bands to strips of dots, as they go to the engine. */
 import type { DotMaker, DotPage, Dots } from "../ports/dot-maker.ts";
 import type { PageStart, PlanarBand } from "../ports/engine-driver.ts";
+import { giveBack } from "./give-back.ts";
 import type { Item } from "./impressions.ts";
 
 export type Step =
@@ -11,15 +12,6 @@ export type Step =
 
 /** A blank strip has no planes, but a sink that writes blank rows has to have memory for them. */
 const blankRowsMax = 1024;
-
-/**
- * Gives a band's megabytes back at once: the garbage collector does not feel their weight, and would let many bands pile up. The
- * next band then lies in the same memory, which is a third quicker than to have the system make it anew.
- */
-export function giveBack(pixels: Uint8Array): void {
-  const { buffer, byteLength } = pixels;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
-}
 
 /** The strips of the pages of `items`. Memory is bounded by a strip: a band may be higher. */
 export async function* strips(

@@ -40,8 +40,14 @@ describe("BandFile", () => {
     const { BLANK, GREY, COLOR } = BandContent;
     expect(await readBands({ path })).toMatchObject([
       { yPx: 0, rowsPx: 48, content: BLANK, encoding: BandEncoding.UNSPECIFIED, data: new Uint8Array() },
-      { yPx: 48, rowsPx: 64, content: GREY, encoding: BandEncoding.PNG, data: Buffer.from("first") },
-      { yPx: 112, rowsPx: 80, content: COLOR, data: Buffer.from("second") },
+      {
+        yPx: 48,
+        rowsPx: 64,
+        content: GREY,
+        encoding: BandEncoding.PNG,
+        data: Uint8Array.from(Buffer.from("first")),
+      },
+      { yPx: 112, rowsPx: 80, content: COLOR, data: Uint8Array.from(Buffer.from("second")) },
       { yPx: 192, rowsPx: 23, content: BLANK },
     ]);
   });

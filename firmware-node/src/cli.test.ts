@@ -216,6 +216,21 @@ describe("the command", () => {
     expect(code).toBe(2);
   });
 
+  test("an engine that is not there is said to be tried again", async () => {
+    const backend = resources.use(new TestBackend());
+    const printer = run(
+      "--printer-id=p",
+      `--backend=${await backend.listen()}`,
+      "--sink=serial:/nowhere/port",
+    );
+    const running = finish(printer);
+    await backend.until(() => backend.registrations.length > 0);
+    printer.kill("SIGTERM");
+    expect((await running).stdout).toMatch(
+      /^platen-printer: the engine is out of reach and will be tried again: no engine answers on the serial port: No such file or directory, cannot open \/nowhere\/port$/m,
+    );
+  });
+
   test("lists serial ports without being told anything else", async () => {
     const { code, stdout, stderr } = await finish(run("--list-ports"));
     // A machine without udev cannot tell, and says so.

@@ -4,6 +4,7 @@ import {
   type ErrorCode,
   JobState,
   JobStateSchema,
+  PrinterStateReason,
   PrintStatusSchema,
   readSettingsFile,
   toPlatenError,
@@ -75,7 +76,13 @@ function lineOf(event: PrinterEvent): string | undefined {
     case "refused":
       return `refused: ${event.error.message}`;
     case "engine":
-      if (event.event.kind === "stopped") return `the engine stopped: ${event.event.message}`;
+      if (event.event.kind === "stopped") {
+        const isLookedFor = event.event.reasons.includes(PrinterStateReason.CONNECTING_TO_DEVICE);
+        const what = isLookedFor
+          ? "the engine is out of reach and will be tried again"
+          : "the engine stopped";
+        return `${what}: ${event.event.message}`;
+      }
       if (event.event.kind === "capabilities")
         return `the engine is ${event.event.capabilities.makeAndModel}`;
       return event.event.kind === "cancel-pressed" ? "cancel was pressed at the engine" : undefined;

@@ -43,6 +43,16 @@ test("--list-ports: a device's strings can do nothing to the terminal, nor look 
   expect(out.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Cf}]/u);
 });
 
+test("--list-ports on a machine without udev says so: exit code 2", async () => {
+  const env = { ...process.env, PATH: join(folder, "nowhere") };
+  const listing = promisify(execFile)(process.execPath, [main, "--list-ports"], { env });
+  await expect(listing).rejects.toMatchObject({
+    code: 2,
+    stderr:
+      "platen-printer: serial ports cannot be listed: this machine has no udev; install udev, or name the port by its path\n",
+  });
+});
+
 test("--list-ports --json: they are harmless for whoever decodes them", async () => {
   const port = JSON.parse(await listPorts("--json")) as Record<string, string>;
   expect(port).toMatchObject({ path: "/dev/ttyUSB0", vendorId: "0403", productId: "6001" });

@@ -49,9 +49,13 @@ const shown = (text: string | undefined): string | undefined => (text && sanitiz
 export async function listPorts(): Promise<PortDescription[]> {
   const ports = await SerialPort.list().catch((cause: unknown) => {
     // serialport asks udev on Linux.
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `serial ports cannot be listed (${why}): install udev, or name the port by its path`;
-    throw new PlatenError("configuration", message, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "this machine has no udev" : message;
+    throw new PlatenError(
+      "configuration",
+      `serial ports cannot be listed: ${why}; install udev, or name the port by its path`,
+      { cause },
+    );
   });
   return ports
     .filter(({ vendorId, pnpId, locationId }) => vendorId ?? pnpId ?? locationId)
@@ -145,7 +149,8 @@ export class ReopeningPort implements EnginePort {
       port.once("close", () => this.#wentAway());
       if (!this.#disposed) this.#handlers?.opened();
     } catch (error) {
-      this.problem = error instanceof Error ? error.message : String(error);
+      // serialport puts "Error: " before what the system says.
+      this.problem = (error as Error).message.replace(/^Error: /, "");
       this.#openLater();
     }
   }

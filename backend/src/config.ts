@@ -63,7 +63,9 @@ export const backendConfigSchema = z.strictObject({
   storage: z.enum(["embedded", "nats"]).default("embedded").describe("where shared state lives"),
   dataDir: filePath
     .default("platen-data")
-    .describe("folder of the embedded storage, and of blobs kept in a shared folder"),
+    .describe(
+      "folder of the embedded storage, which servers on one machine may share, and of blobs kept in a shared folder",
+    ),
   natsServers: z
     .array(z.string().min(1))
     .default(["127.0.0.1:4222"])

@@ -218,6 +218,7 @@ export type { CallContext, ServiceHandlers } from "./handler.ts";
 export { bindService, type BoundService, type RunningServer, type ServeOptions, serve } from "./server.ts";
 export { maxMessageBytes, type Service } from "./service.ts";
 export { pollKeyOf, pollKeyOfHash, updateKeyOf, updateKeyOfHash } from "./poll-key.ts";
+export { cannotListen } from "./cannot-listen.ts";
 export { fileTrouble } from "./file-trouble.ts";
 export { hostPortWords, isHostPort, settingMistakes, settingWords } from "./settings.ts";
 export { readSettingsFile } from "./settings-file.ts";

@@ -3,6 +3,7 @@ import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { Calls } from "./calls.ts";
+import { cannotListen } from "./cannot-listen.ts";
 import { PlatenError } from "./error.ts";
 import { type AnyHandler, bind, type ServiceHandlers, type Shared } from "./handler.ts";
 import { maxMessageBytes, type Service, serviceDefinition } from "./service.ts";
@@ -93,13 +94,7 @@ export async function serve(
 
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.address, options.credentials, (error, bound) =>
-      error
-        ? reject(
-            new PlatenError("configuration", `cannot listen on ${options.address}: ${error.message}`, {
-              cause: error,
-            }),
-          )
-        : resolve(bound),
+      error ? reject(cannotListen(options.address, error)) : resolve(bound),
     );
   });
   // Only called when no call is under way: Node cannot ping over a connection that is closing, and grpc-js takes the lack of

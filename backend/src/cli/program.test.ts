@@ -1,4 +1,9 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { run } from "./program.ts";
 
@@ -117,6 +122,27 @@ describe("wrong usage ends with 2 and one line, before anything starts", () => {
     expect(stderr).toContain(message);
     expect(stderr).toMatch(/^platen: /);
     expect(stderr.match(/^platen: /gm)).toHaveLength(1);
+  });
+});
+
+describe("platen serve", () => {
+  test.each(["--listen", "--http-listen"])("says which of its addresses is taken: %s", async (flag) => {
+    const home = await mkdtemp(join(tmpdir(), "platen-program-"));
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    try {
+      const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+      const addresses = { "--listen": "127.0.0.1:0", "--http-listen": "127.0.0.1:0", [flag]: address };
+      const folders = ["--data-dir", join(home, "data"), "--temp-dir", join(home, "work")];
+      expect(await run(["serve", ...Object.entries(addresses).flat(), ...folders])).toBe(2);
+      expect(stderr).toBe(
+        `platen: cannot listen on ${address}: something listens there already (${flag}): is another platen serve running? ` +
+          "Choose other addresses with --listen and --http-listen\n",
+      );
+    } finally {
+      taken.close();
+      await rm(home, { recursive: true });
+    }
   });
 });
 

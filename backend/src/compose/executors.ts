@@ -11,7 +11,7 @@ import { SourceDownloader } from "../app/source-downloader.ts";
 import { executorService } from "../grpc/executor.ts";
 import { createConverter } from "../render/converter.ts";
 import { resultStoreUrl } from "./result-store.ts";
-import { announce, processId, type Shared } from "./shared.ts";
+import { announce, listening, processId, type Shared } from "./shared.ts";
 
 /** Folders of processes that died with work under way are removed by the next one that starts. */
 async function workFolder(tempDir: string): Promise<AsyncDisposable & { path: string }> {
@@ -73,7 +73,10 @@ export async function startExecutors(shared: Shared, ownResultUrl: string) {
     const id = `${name}-${n + 1}`;
     const address = `${host}:${firstPort === 0 ? 0 : firstPort + n}`;
     const server = stack.use(
-      await serve([executorService(executor, id)], { address, credentials: serverCredentials(tls), log }),
+      await listening(
+        "--executor-listen",
+        serve([executorService(executor, id)], { address, credentials: serverCredentials(tls), log }),
+      ),
     );
     const advertised = config.executorAdvertiseHost
       ? `${config.executorAdvertiseHost}:${server.address.slice(server.address.lastIndexOf(":") + 1)}`

@@ -22,11 +22,12 @@ import { pollOnlyService, printerQueueService } from "../grpc/printer-queue.ts";
 import { printerUpdateService, updateService } from "../grpc/updates.ts";
 import { startController } from "./controller.ts";
 import { resultStoreUrl } from "./result-store.ts";
-import { announce, balanced, processId, type Shared } from "./shared.ts";
+import { announce, balanced, listening, processId, type Shared } from "./shared.ts";
 
 /** [0112]: polls are cheap and say nothing worth stealing; where all else goes over TLS they may go without. */
 async function servePolls({ stack, log }: Shared, address: string, service: BoundService): Promise<string> {
-  return stack.use(await serve([service], { address, credentials: serverCredentials({}), log })).address;
+  const serving = serve([service], { address, credentials: serverCredentials({}), log });
+  return stack.use(await listening("--poll-listen", serving)).address;
 }
 
 /** How long a front that drains waits for calls under way. */
@@ -84,7 +85,10 @@ export async function startFront(
   }
 
   const server: RunningServer = stack.use(
-    await serve(services, { address: config.listen, credentials: serverCredentials(tls), log }),
+    await listening(
+      "--listen",
+      serve(services, { address: config.listen, credentials: serverCredentials(tls), log }),
+    ),
   );
   shared.draining.push(() => {
     draining.abort();

@@ -5,7 +5,7 @@ import { ResultStore } from "../app/result-store.ts";
 import { Updates } from "../app/updates.ts";
 import { parsePrinterId } from "../domain/ids.ts";
 import { type BundleSource, serveResults } from "../http/result-server.ts";
-import { announce, processId, type Shared } from "./shared.ts";
+import { announce, listening, processId, type Shared } from "./shared.ts";
 
 /** Bundles for printers that show the update key of their own key. */
 async function bundleSource({ storage, config, now }: Shared): Promise<BundleSource> {
@@ -22,12 +22,15 @@ async function bundleSource({ storage, config, now }: Shared): Promise<BundleSou
 export async function startResultStore(shared: Shared): Promise<{ httpAddress: string; resultUrl: string }> {
   const { config, stores, now, tls, log, stack } = shared;
   const server = stack.use(
-    await serveResults(new ResultStore(stores, now), {
-      listen: config.httpListen,
-      bundles: await bundleSource(shared),
-      tls,
-      log,
-    }),
+    await listening(
+      "--http-listen",
+      serveResults(new ResultStore(stores, now), {
+        listen: config.httpListen,
+        bundles: await bundleSource(shared),
+        tls,
+        log,
+      }),
+    ),
   );
   const resultUrl = (config.resultUrl ?? server.url).replace(/\/+$/, "");
   await announce(shared, "result-stores", processId(), resultUrl);

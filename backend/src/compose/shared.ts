@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { connectBalanced } from "@platen/balancer";
-import { type Connection, clientCredentials, type PlatenError, type TlsMaterial } from "@platen/proto";
+import { type Connection, clientCredentials, hasCode, PlatenError, type TlsMaterial } from "@platen/proto";
 import type { Registry, ServiceName } from "../app/registry.ts";
 import type { SessionStores } from "../app/session-stores.ts";
 import type { BackendConfig } from "../config.ts";
@@ -30,6 +30,20 @@ export const processId = (): string =>
   `${hostname()
     .replace(/[^A-Za-z0-9-]/g, "-")
     .slice(0, 24)}-${randomBytes(3).toString("hex")}`;
+
+/** A server that cannot listen is told with the flag that gave it its address. */
+export async function listening<T>(flag: string, starting: Promise<T>): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    if (!hasCode(error, "configuration") || !(error.cause instanceof Error)) throw error;
+    const inUse = error.cause.message.includes("EADDRINUSE");
+    const advice = inUse
+      ? ": is another platen serve running? Choose other addresses with --listen and --http-listen"
+      : "";
+    throw new PlatenError("configuration", `${error.message} (${flag})${advice}`, { cause: error });
+  }
+}
 
 /** Lists a server of this process in the registry until it drains. */
 export async function announce(

@@ -11,7 +11,7 @@ import {
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { errorTable, PlatenError, type TlsMaterial, toPlatenError } from "@platen/proto";
+import { cannotListen, errorTable, PlatenError, type TlsMaterial, toPlatenError } from "@platen/proto";
 import type { ResultStore } from "../app/result-store.ts";
 import type { Blob } from "../ports/blob.ts";
 import { sendBlob } from "./send-blob.ts";
@@ -107,9 +107,7 @@ export async function serveResults(
   const colon = listen.lastIndexOf(":");
   const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) =>
-      reject(new PlatenError("configuration", `cannot listen on ${listen}: ${cause.message}`, { cause })),
-    );
+    server.once("error", (cause) => reject(cannotListen(listen, cause)));
     server.listen(Number(listen.slice(colon + 1)), host, resolve);
   });
   const { port } = server.address() as AddressInfo;

@@ -6,7 +6,7 @@ import type { InkTable } from "../../firmware-node/src/pixels/ink-table.ts";
 import { full, gridSide } from "../../firmware-node/src/pixels/ink-table.ts";
 import { tablesOf } from "../../firmware-node/src/pixels/kernel.ts";
 import { maskSide } from "../../firmware-node/src/pixels/blue-noise.ts";
-import { lightest } from "../../firmware-node/src/pixels/shiau-fan.ts";
+import { leastError, lightest } from "../../firmware-node/src/pixels/shiau-fan.ts";
 
 const points = gridSide ** 3;
 
@@ -75,7 +75,7 @@ export function plainKernel(
         } else {
           const over =
             asked <= lightest
-              ? asked + (error >> 5) > masks[place]!
+              ? asked + (error >> 5) > masks[place]! && error >= leastError
               : asked + error > (thresholds[place]! + asked + 1) >> 1;
           error += asked;
           if (over) {

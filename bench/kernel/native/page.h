@@ -3,7 +3,8 @@
 #define PAGE_H
 #include <stdint.h>
 
-enum { full = 8192, grid_side = 33, mask_side = 128, lightest = 246, points = grid_side * grid_side * grid_side };
+enum { full = 8192, grid_side = 33, mask_side = 128, lightest = 246, least_error = 384 };
+enum { points = grid_side * grid_side * grid_side };
 
 /** Tables of firmware-node/src/pixels/kernel.ts, as they lie in the kernel's memory. */
 struct tables {

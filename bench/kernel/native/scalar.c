@@ -37,7 +37,9 @@ void scalar_kernel(const struct page *page) {
         int a = asked[plane], e = 0, dot = a > full;
         if (a >= 0 && a <= full) {
           int come = above[x + 3][plane] + right[plane], hidden = plane < 3 && dots[3] & 1;
-          if (hidden || a <= lightest) dot = a + (come >> 5) > masks[x % mask_side][plane];
+          int by_mask = a + (come >> 5) > masks[x % mask_side][plane];
+          if (hidden) dot = by_mask;
+          else if (a <= lightest) dot = by_mask && come >= least_error;
           else dot = a + come > (thresholds[x % mask_side][plane] + a + 1) >> 1;
           e = hidden ? come : a + come - (dot ? full : 0);
         }

@@ -106,7 +106,8 @@ static inline __m128i step(struct error *error, __m128i asked, __m128i above, co
   __m128i threshold = _mm_avg_epu16(_mm_loadu_si128((const __m128i *)thresholds), asked);
   __m128i by_value = _mm_cmpgt_epi16(_mm_add_epi16(asked, come), threshold);
   __m128i light = _mm_cmpgt_epi16(_mm_set1_epi16(lightest + 1), asked);
-  __m128i dot = _mm_blendv_epi8(by_value, by_mask, light);
+  __m128i light_dot = _mm_and_si128(by_mask, _mm_cmpgt_epi16(come, _mm_set1_epi16(least_error - 1)));
+  __m128i dot = _mm_blendv_epi8(by_value, light_dot, light);
   __m128i hidden = _mm_shuffle_epi8(dot, black_lanes);
   __m128i none = special ? _mm_or_si128(hidden, apart) : hidden;
   __m128i e = _mm_add_epi16(come, _mm_andnot_si128(none, _mm_add_epi16(asked, _mm_slli_epi16(dot, 13))));

@@ -12,7 +12,7 @@
 import { convertRow, ditherLine, entriesOf, hasSpecial, notWhite, pixelOf } from "./convert";
 import { addLeft3, byMask, isDot, leftOf, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
-  blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, lagPx, lightest, maskSide, masks, narrowX, output,
+  blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, lagPx, leastError, lightest, maskSide, masks, narrowX, output,
   outputStride, planeStride, rowThresholds, thresholds, whiteInks, widthPx,
 } from "./layout";
 
@@ -27,6 +27,10 @@ const blackLanes = memory.data<u8>([6, 7, 6, 7, 6, 7, 255, 255, 14, 15, 14, 15, 
 const notLight: i16 = <i16>lightest + 1;
 const notLightLanes = memory.data<i16>([
   notLight, notLight, notLight, notLight, notLight, notLight, notLight, notLight,
+]);
+const tooLittle: i16 = <i16>leastError - 1;
+const tooLittleLanes = memory.data<i16>([
+  tooLittle, tooLittle, tooLittle, tooLittle, tooLittle, tooLittle, tooLittle, tooLittle,
 ]);
 
 /** Thresholds, then masks, of four rows from mask row `maskRow` on, 64 bytes a step, each row shifted by its lag. */
@@ -84,6 +88,7 @@ export function fourRows(row: i32, maskRow: i32): i32 {
   const zero = i64x2(0, 0);
   const limit = i16x8.splat(<i16>(full + 1));
   const light = v128.load(notLightLanes);
+  const less = v128.load(tooLittleLanes);
   const lanes = v128.load(blackLanes);
   let aA = zero, bA = zero, cA = zero, carryA = zero, beforeA = zero;
   let aB = zero, bB = zero, cB = zero, carryB = zero, beforeB = zero;
@@ -137,7 +142,7 @@ export function fourRows(row: i32, maskRow: i32): i32 {
                   const allA = i16x8.add(carryA, v128.load64_zero(below, step * 8 + behind));
                   const comeA = special ? v128.andnot(allA, apartA) : allA;
                   const maskedA = byMask(askedA, comeA, v128.load(t, step * 64 + 32));
-                  const dotA = isDot(askedA, comeA, v128.load(t, step * 64), maskedA, light);
+                  const dotA = isDot(askedA, comeA, v128.load(t, step * 64), maskedA, light, less);
                   const hiddenA = underBlack(dotA, lanes);
                   const noneA = special ? v128.or(hiddenA, apartA) : hiddenA;
                   const eA = i16x8.add(comeA, v128.andnot(leftOf(askedA, dotA), noneA));
@@ -150,7 +155,7 @@ export function fourRows(row: i32, maskRow: i32): i32 {
                   const apartB = special ? i16x8.ge_u(askedB, limit) : zero;
                   const comeB = special ? v128.andnot(carryB, apartB) : carryB;
                   const maskedB = byMask(askedB, comeB, v128.load(t, step * 64 + 48));
-                  const dotB = isDot(askedB, comeB, v128.load(t, step * 64 + 16), maskedB, light);
+                  const dotB = isDot(askedB, comeB, v128.load(t, step * 64 + 16), maskedB, light, less);
                   const hiddenB = underBlack(dotB, lanes);
                   const noneB = special ? v128.or(hiddenB, apartB) : hiddenB;
                   const eB = i16x8.add(comeB, v128.andnot(leftOf(askedB, dotB), noneB));
@@ -213,6 +218,7 @@ export function oneRow(row: i32, maskRow: i32): i32 {
   const zero = i64x2(0, 0);
   const limit = i16x8.splat(<i16>(full + 1));
   const light = v128.load(notLightLanes);
+  const less = v128.load(tooLittleLanes);
   const lanes = v128.load(blackLanes);
   const line = <usize>((maskRow & (maskSide - 1)) * maskSide * 8);
   let a = zero, b = zero, c = zero, right = zero, dots = zero, anyDots = zero;
@@ -226,7 +232,7 @@ export function oneRow(row: i32, maskRow: i32): i32 {
       const come = v128.andnot(i16x8.add(v128.load64_zero(error), right), apart);
       const place = line + <usize>(((x + i) & (maskSide - 1)) * 8);
       const masked = byMask(asked, come, v128.load64_zero(masks + place));
-      const dot = isDot(asked, come, v128.load64_zero(thresholds + place), masked, light);
+      const dot = isDot(asked, come, v128.load64_zero(thresholds + place), masked, light, less);
       const hidden = underBlack(dot, lanes);
       dots = i16x8.sub(i16x8.add(dots, dots), i16x8.relaxed_laneselect(masked, dot, hidden));
       const e = i16x8.add(come, v128.andnot(leftOf(asked, dot), v128.or(hidden, apart)));

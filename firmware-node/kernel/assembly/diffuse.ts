@@ -6,10 +6,13 @@ import { fullBits } from "./layout";
   return i16x8.gt_s(i16x8.add(asked, i16x8.shr_s(come, 5)), mask);
 }
 
-/** Whether it has one: by the mask where it asks for less than `light`, else by its value. */
-@inline export function isDot(asked: v128, come: v128, twiceThreshold: v128, masked: v128, light: v128): v128 {
+/** Whether it has one: by the mask where it asks for less than `light` and more error has come than `less`, else by its value. */
+@inline export function isDot(
+  asked: v128, come: v128, twiceThreshold: v128, masked: v128, light: v128, less: v128,
+): v128 {
   const byValue = i16x8.gt_s(i16x8.add(asked, come), i16x8.avgr_u(twiceThreshold, asked));
-  return i16x8.relaxed_laneselect(masked, byValue, i16x8.gt_s(light, asked));
+  const lightDot = v128.and(masked, i16x8.gt_s(come, less));
+  return i16x8.relaxed_laneselect(lightDot, byValue, i16x8.gt_s(light, asked));
 }
 
 /** What is left of a pixel's value. */

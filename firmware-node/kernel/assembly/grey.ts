@@ -5,7 +5,7 @@
 import { entriesOf, hasSpecial, notWhite } from "./convert";
 import { addLeft3, byMask, isDot, leftOf, toBelow, toLeft1, toLeft2, toRight } from "./diffuse";
 import {
-  blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, greyBlacks, lagPx, lightest, lights,
+  blacks, blockFlags, blockPx, chunkPx, entries, entriesStride, errors, full, greyBlacks, lagPx, leastError, lightest, lights,
   maskSide, masks, narrowX, output, outputStride, planeStride, rowThresholds, thresholds, whiteBlack, widthPx,
 } from "./layout";
 
@@ -115,6 +115,7 @@ export function eightGreyRows(pixels: usize, stride: i32, color: bool, row: i32,
   const zero = i64x2(0, 0);
   const limit = i16x8.splat(<i16>(full + 1));
   const light = i16x8.splat(<i16>(lightest + 1));
+  const less = i16x8.splat(<i16>(leastError - 1));
   let a = zero, b = zero, c = zero, sum = zero, right = zero, dots = zero, before = zero, anyDots = zero;
   for (let lagging = 1; lagging < 8; lagging++) {
     for (let x = 1; x <= lagging * lagPx; x++) store<u32>(entriesOf(lagging) - <usize>(x * 4), whiteBlack);
@@ -156,7 +157,7 @@ export function eightGreyRows(pixels: usize, stride: i32, color: bool, row: i32,
           const apart = i16x8.ge_u(asked, limit);
           const come = v128.andnot(i16x8.add(above, right), apart);
           const masked = byMask(asked, come, v128.load(t, 16));
-          const dot = isDot(asked, come, v128.load(t), masked, light);
+          const dot = isDot(asked, come, v128.load(t), masked, light, less);
           dots = i16x8.sub(i16x8.add(dots, dots), dot);
           const e = i16x8.add(come, v128.andnot(leftOf(asked, dot), apart));
           sum = addLeft3(a, e);
@@ -206,7 +207,7 @@ export function oneGreyRow(pixels: usize, color: bool, row: i32, maskRow: i32): 
       const place = line + <usize>((x & (maskSide - 1)) * 8);
       const come = load<i16>(error, black) + right;
       dot = asked <= lightest
-        ? asked + (come >> 5) > load<i16>(masks + place)
+        ? asked + (come >> 5) > load<i16>(masks + place) && come >= leastError
         : asked + come > (load<i16>(thresholds + place) + asked + 1) >> 1;
       e = asked + come - (dot ? full : 0);
     }

@@ -13,8 +13,9 @@ export const blockPx: i32 = 16;
 export const lagPx: i32 = 4;
 /** As in src/pixels/ink-table.ts. */
 export const full: i32 = 8192;
-/** As in src/pixels/shiau-fan.ts: coverage up to it is laid by the mask. */
+/** As in src/pixels/shiau-fan.ts: coverage up to it is laid by the mask, and needs so much error. */
 export const lightest: i32 = 246;
+export const leastError: i32 = 384;
 /** Shifted so far to the left, a comparison's −1 is −`full`. */
 export const fullBits: i32 = 13;
 export const gridSide: i32 = 33;
@@ -37,7 +38,7 @@ export const whiteBlack: i32 = greyBlacks + 255 * 2;
 export const lights: usize = (whiteBlack + 2 + 15) & ~15;
 /** 8 bytes a place of the mask: of the four planes twice the thresholds but for the coverage's part; of drafts, the thresholds. */
 export const thresholds: usize = lights + 3 * 256 * 4;
-/** 8 bytes a place of the mask: the mask of the four planes, 0 to `full` − 1. */
+/** 8 bytes a place of the mask: the mask of the four planes. */
 export const masks: usize = thresholds + maskSide * maskSide * 8;
 /** 4 bytes a place of the mask: threshold of the look-up, twice. */
 export const dithers: usize = masks + maskSide * maskSide * 8;

@@ -16,7 +16,8 @@
  *
  *       ¼ + strength (m − ½) + coverage ∕ 2
  *
- *   or *by the mask*, where coverage + error ∕ 32 lies above m: light tints, and colours where black has a dot.
+ *   or *by the mask*, where coverage + (error − 0.16) ∕ 32 lies above m: colours where black has a dot, and light tints, which also
+ *   need an error of 0.05 at least.
  * - A dot costs `full`; what is left of the value is the pixel's error e. It goes on as ⌊e∕2⌋ − ⌊e∕16⌋ right, ⌊e∕4⌋ + ⌊e∕16⌋
  *   below, ⌊e∕8⌋ below left, ⌊e∕16⌋ two left of below, and the rest, about e∕16, three left of below, so that nothing is
  *   lost: dots laid and error carried are the coverage asked for. Only what would leave the page at its sides is dropped.
@@ -32,7 +33,8 @@
  * error diffusion's sharpening). In flat areas it changes nothing, since it moves threshold and error alike.
  *
  * Light tints go by the mask since error diffusion sets their dots in lines, after a white edge at first, when they all come due
- * in the same rows. A thirty-second of the error is enough that none is lost.
+ * in the same rows. A thirty-second of the error is enough that none is lost. Their error comes to 0.16 on average, and the least
+ * of 0.05 keeps spots from having dots, such as JPEG leaves around text: what does not come to a dot together ends at the white.
  */
 import { maskRanks, maskSide } from "./blue-noise.ts";
 import { full, noInk, solid } from "./ink-table.ts";
@@ -40,6 +42,9 @@ import type { PlaneScreen } from "./screen.ts";
 
 /** Up to 3 %: laid by the mask. */
 export const lightest = 246;
+/** Least error of a light tint's dot, and what its error comes to on average; the latter is a multiple of 32. */
+export const leastError = 384;
+const usualError = 1280;
 
 const colour = 0.375;
 
@@ -53,7 +58,7 @@ const planeRules = [
 
 /** What a plane has at each place of the mask, row by row, where page rows and columns begin at 0: `maskSide`² entries each. */
 export interface PlaneMask {
-  /** m, 0 to `full` − 1. */
+  /** m, 0 to `full` − 1, and a thirty-second of a light tint's error. */
   readonly mask: Int16Array;
   /** Twice the threshold of values but for the coverage's part: ½ + 2 strength (m − ½). */
   readonly twiceThreshold: Int16Array;
@@ -67,7 +72,7 @@ export const planeMasks: readonly PlaneMask[] = planeRules.map(({ strength, mask
     return maskRanks[y * maskSide + x]!;
   });
   return {
-    mask: ranks.map((rank) => rank >> 1),
+    mask: ranks.map((rank) => (rank >> 1) + (usualError >> 5)),
     twiceThreshold: ranks.map((rank) => Math.round(full / 2 + strength * (rank + 0.5 - full))),
   };
 });
@@ -95,7 +100,8 @@ export function diffusion(width: number, plane: number): PlaneScreen {
           const byMask = asked + (come >> 5) > mask[place]!;
           const byValue = asked + come > (twiceThreshold[place]! + asked + 1) >> 1;
           const hidden = black !== undefined && (black[byte]! & bit) !== 0;
-          dot = hidden || asked <= lightest ? byMask : byValue;
+          if (hidden) dot = byMask;
+          else dot = asked <= lightest ? byMask && come >= leastError : byValue;
           error = hidden ? come : asked + come - (dot ? full : 0);
         }
         if (dot) bits[byte]! |= bit;

@@ -180,6 +180,12 @@ describe("the page of a test stand", () => {
     expect([corner.width, corner.height]).toEqual([3, 2]);
   });
 
+  test("tells a job from none", async () => {
+    expect(await viewWhere(() => true)).toMatchObject({ jobKey: "", sheetsStacked: 0 });
+    sendPage(2);
+    await viewWhere(({ jobKey }) => jobKey === "00000000000000aa");
+  });
+
   test("has buttons for trouble and power that the host hears of", async () => {
     expect((await act({ action: "fail", trouble: "cover-open" })).status).toBe(204);
     await link.until(() => link.status?.reasons.includes("cover-open") || undefined);

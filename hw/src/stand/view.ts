@@ -1,4 +1,5 @@
 /** How a test stand stands, as JSON for whoever looks at it. */
+import { noJob } from "../../protocol/index.ts";
 import type { PrintedSide } from "../engine-model.ts";
 import type { LineCounts, LineFaults } from "../link/faulty-line.ts";
 import type { EngineStats } from "../link/simulated-engine.ts";
@@ -31,6 +32,7 @@ export interface StandView {
   readonly troubles: readonly string[];
   readonly refusal: string;
   readonly message: string;
+  /** Empty without a job. */
   readonly jobKey: string;
   readonly sheetsStacked: number;
   readonly inks: readonly { readonly ink: string; readonly percent: number | undefined }[];
@@ -63,7 +65,7 @@ export function viewOf(stand: EngineStand): StandView {
     troubles: model.troubles,
     refusal: status?.refusal ?? "none",
     message: status?.message ?? "",
-    jobKey: status?.jobKey ?? "",
+    jobKey: status && status.jobKey !== noJob ? status.jobKey : "",
     sheetsStacked: status?.sheetsStacked ?? 0,
     inks: model.inks.map((ink) => ({ ink, percent: model.inkPercent(ink) })),
     paperLeft: model.paperLeft,

@@ -122,7 +122,7 @@ function showLink() {
   byId("buffered").textContent = link ? `${kB(link.bufferedBytes)} of ${kB(link.capacityBytes)}` : "–";
   showRows("link", [
     ["Host", link?.hostIsThere ? `there, version ${link.version}` : "silent"],
-    ["Job", view.jobKey ? `${link?.jobName || view.jobKey}, sheet ${view.sheetsStacked} stacked` : "none"],
+    ["Job", view.jobKey ? `${link?.jobName || view.jobKey}, ${view.sheetsStacked} stacked` : "none"],
     [
       "Frames, damaged",
       link ? `${link.frames.toLocaleString("en")}, ${link.damagedFrames.toLocaleString("en")}` : "–",
@@ -289,8 +289,14 @@ byId("dots").addEventListener("keydown", (event) => {
   moveBy(...move);
 });
 
+/** Without the stand there is nothing to press: what can be is left as it was, to be read. */
+function setThere(isThere) {
+  for (const controls of document.querySelectorAll("header, aside")) controls.inert = !isThere;
+}
+
 const events = new EventSource("events");
 events.addEventListener("message", ({ data }) => {
+  setThere(true);
   view = JSON.parse(data);
   document.title = `${view.makeAndModel || "Engine"}: ${view.state}`;
   if (view.makeAndModel) byId("engine").textContent = view.makeAndModel;
@@ -306,7 +312,9 @@ events.addEventListener("message", ({ data }) => {
   showLink();
   showSheets();
 });
+// The browser tries again by itself.
 events.addEventListener("error", () => {
+  setThere(false);
   byId("state").textContent = "gone";
   byId("state").className = "pill";
   byId("message").textContent = "The stand does not answer.";

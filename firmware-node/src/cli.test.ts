@@ -61,6 +61,20 @@ describe("settings", () => {
     expect(byVariable).toMatchObject({ sink: "png:file", mode: "poll" });
   });
 
+  test("every size that `platen` has a short name for is taken by default, A4 unless a job says otherwise", async () => {
+    const { media } = await readConfig(needed, {});
+    expect(media[0]).toBe("iso_a4_210x297mm");
+    expect(media.map((name) => name.split("_")[1]!).sort()).toEqual([
+      "a3",
+      "a4",
+      "a5",
+      "a6",
+      "ledger",
+      "legal",
+      "letter",
+    ]);
+  });
+
   test("text is read as what it stands for", async () => {
     const env = {
       PLATEN_PRINTER_MONO: "true",

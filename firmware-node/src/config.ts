@@ -73,7 +73,15 @@ export const printerConfigSchema = z
       .describe("resolutions of the engine, dots an inch, with commas between"),
     resolution: dpi.default(600).describe("the one used unless a job asks for another, dots an inch"),
     media: list(mediaName)
-      .default(["iso_a4_210x297mm", "na_letter_8.5x11in", "iso_a3_297x420mm", "iso_a5_148x210mm"])
+      .default([
+        "iso_a4_210x297mm",
+        "na_letter_8.5x11in",
+        "iso_a3_297x420mm",
+        "iso_a5_148x210mm",
+        "iso_a6_105x148mm",
+        "na_legal_8.5x14in",
+        "na_ledger_11x17in",
+      ])
       .describe("media it takes, the default first, with commas between"),
     marginUm: z.coerce
       .number()

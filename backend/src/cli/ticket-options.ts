@@ -100,7 +100,7 @@ export function addTicketOptions(command: Command): Command {
     enumOption("sides", SidesSchema, "on which sides of the sheet"),
     new Option(
       "--media <name>",
-      `${Object.keys(mediaNames).join(", ")}, or any PWG name such as iso_a4_210x297mm`,
+      `${Object.keys(mediaNames).join(", ")}, or any PWG name such as iso_a4_210x297mm, if the printer has it`,
     ).argParser((text: string) => mediaNames[text.toLowerCase()] ?? text),
     enumOption("orientation-requested", OrientationSchema, "how the page lies on the sheet", true),
     enumOption("print-scaling", PrintScalingSchema, "how the page is fitted to the sheet"),

@@ -142,13 +142,16 @@ describe("images", () => {
         noise: { type: "gaussian", mean: 128, sigma: 30 },
       },
     } as const;
-    for (const [bytes, options] of [
-      [await sharp(noise).jpeg().toBuffer(), jpeg],
-      [await sharp(noise).png().toBuffer(), png],
+    const [inJpeg, inPng] = [await sharp(noise).jpeg().toBuffer(), await sharp(noise).png().toBuffer()];
+    for (const [bytes, options, reason] of [
+      [inJpeg.subarray(0, 100), jpeg, "corrupt header: premature end of JPEG image"],
+      [inJpeg.subarray(0, inJpeg.length / 2), jpeg, "premature end of JPEG image"],
+      [inPng.subarray(0, 30), png, "corrupt header"],
+      [inPng.subarray(0, inPng.length / 2), png, "libpng read error"],
     ] as const) {
-      const half = bytes.subarray(0, bytes.length / 2);
-      await expect(made.convert(half, settings(72, 72), options)).rejects.toMatchObject({
+      await expect(made.convert(bytes, settings(72, 72), options)).rejects.toMatchObject({
         code: "document-damaged",
+        message: `the image cannot be read: ${reason}`,
       });
     }
   });

@@ -21,8 +21,15 @@ const open = (path: string, ignoreIcc = false): Sharp =>
     ignoreIcc,
   }).autoOrient();
 
+/** libvips says the same several times, a line each, and which of its classes found it. */
+const firstReason = (text: string): string =>
+  text
+    .split("\n", 1)[0]!
+    .replace(/^Input \w+ has /, "")
+    .replaceAll(/\bvips\w+: |:\s*$/gi, "");
+
 function imageError(cause: unknown): PlatenError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = firstReason(cause instanceof Error ? cause.message : String(cause));
   return /pixel limit/.test(reason)
     ? new PlatenError("document-too-large", `the image has more than ${maxInputPixels} pixels`, { cause })
     : new PlatenError("document-damaged", `the image cannot be read: ${reason}`, { cause });

@@ -117,6 +117,47 @@ test("what the server refuses is not asked for again", async () => {
   expect(asked).toBe(1);
 });
 
+test.each([
+  ["ends well, with nothing", async function* (): AsyncGenerator<Uint8Array> {}, "ends before the bundle"],
+  [
+    "breaks",
+    async function* (): AsyncGenerator<Uint8Array> {
+      throw new PlatenError("unavailable", "the line broke");
+    },
+    "the line broke",
+  ],
+])("a server whose answer %s, again and again, is left for later", async (_, answer, why) => {
+  await using folder = await tempFolder();
+  await writeFile(join(folder.path, `${sha256}.part`), bytes.subarray(0, 1000));
+  const starts: number[] = [];
+  const from: FetchFrom = async (startByte) => {
+    starts.push(startByte);
+    if (starts.length > 5) throw new Error("asked for ever");
+    return { startByte, bytes: answer() };
+  };
+  const downloading = download(folder.path, wanted, from, () => {}, signal);
+  await expect(downloading).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining(why),
+  });
+  expect(starts).toEqual(Array.from({ length: 5 }, () => 1000));
+});
+
+test("an attempt that brings something begins the count anew", async () => {
+  await using folder = await tempFolder();
+  let asked = 0;
+  const from: FetchFrom = async (startByte) => {
+    const length = [0, 0, 0, 0, 100_000, 0, bytes.length][asked++]!;
+    const part = async function* () {
+      yield bytes.subarray(startByte, startByte + length);
+      if (length < bytes.length) throw new PlatenError("unavailable", "the line broke");
+    };
+    return { startByte, bytes: part() };
+  };
+  await download(folder.path, wanted, from, () => {}, signal);
+  expect(asked).toBe(7);
+});
+
 test("downloads that nobody wants any more are removed", async () => {
   await using folder = await tempFolder();
   for (const name of ["aa.part", "aa.bundle", "bb.part"]) await writeFile(join(folder.path, name), "");

@@ -52,17 +52,21 @@ export async function download(
   if ((await sizeOf(file)) === sizeBytes && (await hashOf(file, signal)) === sha256) return file;
   // What lay here is not what was put here.
   await rm(file, { force: true });
-  for (let fruitless = 0; (await sizeOf(part)) < sizeBytes; ) {
-    const before = await sizeOf(part);
+  for (let fruitless = 0, before = await sizeOf(part); before < sizeBytes; ) {
+    let failure: unknown = new PlatenError("unavailable", "the server ends before the bundle does");
     try {
       await append(part, before, sizeBytes, fetchFrom, onProgress, new Patience(patienceMs, signal));
     } catch (error) {
       signal.throwIfAborted();
       if (hasCode(error, "disk-full", "download-failed")) await rm(part, { force: true });
-      if (!hasCode(error, "unavailable", "deadline-exceeded") || fruitless >= fruitlessMax) throw error;
+      if (!hasCode(error, "unavailable", "deadline-exceeded")) throw error;
+      failure = error;
     }
-    fruitless = (await sizeOf(part)) > before ? 0 : fruitless + 1;
-    if ((await sizeOf(part)) < sizeBytes) await sleep(backoffMs(Math.max(fruitless, 1)), signal);
+    const have = await sizeOf(part);
+    fruitless = have > before ? 0 : fruitless + 1;
+    if (fruitless >= fruitlessMax) throw failure;
+    if (have < sizeBytes) await sleep(backoffMs(Math.max(fruitless, 1)), signal);
+    before = have;
   }
   if ((await hashOf(part, signal)) !== sha256) {
     await rm(part, { force: true });

@@ -31,6 +31,7 @@ const lengthy: Readonly<Record<string, string>> = {
   npm: "fetching the app's packages",
   runtime: "fetching Node for the board",
   "runtime-bundle": "compressing Node for updates; takes half a minute, once for each version of Node",
+  app: "putting the app together, and compressing it",
   base: "unpacking Debian's packages; takes minutes, once for each debian.lock",
   "base-new": "unpacking Debian's newest packages; takes minutes",
   image: "putting the card together, and compressing it",

@@ -97,6 +97,8 @@ export function connectionTrouble(text: string): string {
   if (untrusted) {
     return `the certificate shown there is not trusted (${untrusted}): name the authority that signed it with --tls-ca`;
   }
+  if (why.startsWith("Name resolution failed")) return "there is no host of that name";
+  if (why.startsWith("Failed to connect (")) return "the connection was closed at once";
   const reason = /SSL routines:[^:]*:([^:]+):/.exec(why)?.[1];
   if (reason === "wrong version number") return "what answers there does not speak TLS";
   return reason ? `TLS failed (${reason})` : why;

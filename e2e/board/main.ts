@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 /** `npm run board`: the card's image on an emulated board, end to end. Takes minutes; root is needed only to build an image. */
-import { glob, mkdir, stat, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { glob, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { decodeHead } from "@platen/proto/bundle";
 import { defaultCache } from "../../hw/flash/src/cli.ts";
 import { requirePrograms } from "../../hw/flash/src/command.ts";
 import { keysFolder } from "../../hw/flash/src/signing.ts";
@@ -95,6 +98,19 @@ async function bundleBeside(image: string): Promise<string> {
   );
 }
 
+/** Sheets are held against what this tree prints: an app of another commit may rightly print other dots. */
+async function tellOfOtherCommit(bundle: string): Promise<void> {
+  const { manifest } = decodeHead(await readFile(bundle), undefined);
+  const here = await promisify(execFile)("git", ["-C", repository, "rev-parse", "HEAD"]).catch(
+    () => undefined,
+  );
+  const head = here?.stdout.trim();
+  if (manifest.kind === "app" && head !== undefined && manifest.commit !== head)
+    say(
+      `the image's app is of commit ${manifest.commit.slice(0, 8)}, and this is ${head.slice(0, 8)}: their sheets may differ`,
+    );
+}
+
 async function sizesOf(image: string): Promise<Record<string, number>> {
   const sizes: Record<string, number> = {};
   for await (const name of glob(["*.img", "*.img.zst", "*.bundle"], { cwd: dirname(image) })) {
@@ -148,6 +164,7 @@ async function test(options: Options): Promise<BoardReport> {
   const startedAt = new Date().toISOString();
   const image = await findImage(options);
   const bundle = await bundleBeside(image);
+  await tellOfOtherCommit(bundle);
   const key = options.key ?? join(await keysFolder(defaultCache()), "release.pem");
   const chosen = scenariosFor(options).filter(({ name }) => options.only?.includes(name) ?? true);
   const results: ScenarioReport[] = [];

@@ -16,6 +16,7 @@ import { encodeMessage, type Message } from "./messages.ts";
 import {
   acknowledge,
   bestPayloadBytes,
+  expire,
   isDrained,
   offer,
   type Sender,
@@ -73,7 +74,7 @@ export type HostEvent =
   | { readonly kind: "send"; readonly message: Message }
   /** Everything that is not stacked shall be thrown out, now, whatever is under way. */
   | { readonly kind: "abort" }
-  /** Time went by. */
+  /** Time went by, and all that the engine said until now has been told: only this shows that it is silent, or a frame lost. */
   | { readonly kind: "tick" };
 
 export type HostEffect =
@@ -262,8 +263,7 @@ function takeEvent(host: Host, event: HostEvent, nowMs: number): HostStep {
     case "frame":
       return takeFrame(host, event.frame, nowMs);
     case "send": {
-      // Any event can be the one that shows the silence: whoever sends several messages may be in the midst of them. They wait
-      // for the session to be taken up again; without one they are void, like all that was sent in the one before.
+      // Messages wait for the session to be taken up again; without one they are void, like all that was sent in the one before.
       if (host.engineBootId === undefined || host.phase.kind === "aborting") return { host, effects: [] };
       const { type, payload } = encodeMessage(event.message);
       return { host: { ...host, sender: offer(host.sender, type, payload) }, effects: [] };
@@ -275,12 +275,12 @@ function takeEvent(host: Host, event: HostEvent, nowMs: number): HostStep {
   }
 }
 
-/** What is due by the clock. */
-function takeTime(host: Host, nowMs: number): HostStep {
+/** What is due by the clock; `isTick`: what the engine failed to say in time, too. */
+function takeTime(host: Host, nowMs: number, isTick: boolean): HostStep {
   const { phase, session, options } = host;
   const { minVersion, maxVersion, bootId: hostBootId } = options;
   // Compared as hostDueMs computes it, to the last bit: a tick that came too soon by a rounding would come again at once.
-  const silent = nowMs >= host.heardAtMs + hostTiming.silentMs;
+  const silent = isTick && nowMs >= host.heardAtMs + hostTiming.silentMs;
   switch (phase.kind) {
     case "closed":
       return { host, effects: [] };
@@ -301,7 +301,7 @@ function takeTime(host: Host, nowMs: number): HostStep {
     }
     case "up": {
       if (silent) return lose(host, nowMs);
-      const { sender, frames } = takeDue(host.sender, nowMs);
+      const { sender, frames } = takeDue(isTick ? expire(host.sender, nowMs) : host.sender, nowMs);
       const isQuiet = nowMs < host.saidAtMs + hostTiming.heartbeatMs;
       if (frames.length === 0 && sender === host.sender && isQuiet) return { host, effects: noEffects };
       const effects = frames.map((frame): HostEffect => {
@@ -316,13 +316,13 @@ function takeTime(host: Host, nowMs: number): HostStep {
 }
 
 function lose(host: Host, nowMs: number): HostStep {
-  const step = takeTime(greet(host, nowMs), nowMs);
+  const step = takeTime(greet(host, nowMs), nowMs, true);
   return { host: step.host, effects: [{ kind: "lost" }, ...step.effects] };
 }
 
 export function stepHost(before: Host, event: HostEvent, nowMs: number): HostStep {
   const taken = takeEvent(before, event, nowMs);
-  const timed = takeTime(taken.host, nowMs);
+  const timed = takeTime(taken.host, nowMs, event.kind === "tick");
   if (taken.effects.length === 0) return timed;
   return { host: timed.host, effects: [...taken.effects, ...timed.effects] };
 }

@@ -170,7 +170,7 @@ const bytesUnderWay = (outstanding: readonly Outstanding[]): number =>
  * After a time-out the oldest frame goes again, alone: its acknowledgement tells what became of the others. After a second one
  * they all go.
  */
-function expire(sender: Sender, nowMs: number): Sender {
+export function expire(sender: Sender, nowMs: number): Sender {
   if (sender.timeoutAtMs === undefined || nowMs < sender.timeoutAtMs) return sender;
   const oldest = sender.outstanding.findIndex((frame) => !frame.acknowledged);
   const outstanding = sender.outstanding.map((frame, i) =>
@@ -190,8 +190,7 @@ function expire(sender: Sender, nowMs: number): Sender {
 const nothing: readonly Sequenced[] = [];
 
 /** What goes out now: lost frames first, then waiting ones as far as there is room. */
-export function takeDue(before: Sender, nowMs: number): { sender: Sender; frames: readonly Sequenced[] } {
-  const sender = expire(before, nowMs);
+export function takeDue(sender: Sender, nowMs: number): { sender: Sender; frames: readonly Sequenced[] } {
   const { limits, waiting, credit } = sender;
   let { nextNumber, spent, sendings, recentBits, recentLosses } = sender;
   let underWay = bytesUnderWay(sender.outstanding);

@@ -51,13 +51,24 @@ export function makeRig(options: RigOptions = {}) {
   const model = new EngineModel({ keepSheets: true, ...options.model });
   const events: LinkEvent[] = [];
   const toEngine = new FaultyLine(clock, random, line, (bytes) => rig.engine.receive(bytes));
-  const toHost = new FaultyLine(clock, random, line, (bytes) => rig.link.receive(bytes));
+  const toHost = new FaultyLine(clock, random, line, (bytes) => {
+    // What came while the host stood still is read a little after the clocks that ran out have rung.
+    const waitMs = stillUntilMs + 1 - clock.nowMs();
+    if (waitMs > 0) clock.after(waitMs, () => rig.link.receive(bytes));
+    else rig.link.receive(bytes);
+  });
   let bootId = 100;
-  /** How far the host's clock is ahead: how long it stood still, and saw nothing of what happened. */
-  let stillMs = 0;
+  let stillUntilMs = -1;
   const hostClock: Clock = {
-    nowMs: () => clock.nowMs() + stillMs,
-    after: (delayMs, work) => clock.after(delayMs, work),
+    nowMs: () => clock.nowMs(),
+    after(delayMs, work) {
+      let cancel = clock.after(delayMs, () => {
+        const waitMs = stillUntilMs - clock.nowMs();
+        if (waitMs > 0) cancel = clock.after(waitMs, work);
+        else work();
+      });
+      return () => cancel();
+    },
   };
   const startEngine = (): SimulatedEngine =>
     new SimulatedEngine(
@@ -96,8 +107,9 @@ export function makeRig(options: RigOptions = {}) {
     events,
     link: startLink(),
     engine: startEngine(),
+    /** As if it had to wait for a core: nothing rings there, and nothing is read, until so long from now. */
     hostStandsStill(ms: number): void {
-      stillMs += ms;
+      stillUntilMs = clock.nowMs() + ms;
     },
     restartEngine(): void {
       rig.engine.powerOff();

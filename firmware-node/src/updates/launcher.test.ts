@@ -1,8 +1,10 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Board } from "./board.ts";
 import { packBundle } from "./bundle.ts";
 import { launch } from "./launcher.ts";
+import type { State } from "./state.ts";
 import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder } from "./testing/bundles.ts";
 
 const say = (message: object) => `process.send(${JSON.stringify(message)});`;
@@ -222,4 +224,15 @@ test("that the launcher was told to stop is not held against what it runs", asyn
   const board = await keptOn(folder.path, stay);
   for (let i = 0; i < 7; i++)
     expect(await launchUntil(board, /starting/)).toEqual(["starting version 1.1.0"]);
+});
+
+test("nor where the app takes so long to end that both are killed: it is noted before", async () => {
+  await using folder = await tempFolder();
+  const copy = join(folder.path, "state-at-end.json");
+  const onEnd = `require("fs").copyFileSync(process.env.PLATEN_BOARD + "/state.json", ${JSON.stringify(copy)})`;
+  const ending = `process.on("SIGTERM", () => { ${onEnd}; process.exit(0); });`;
+  await launchUntil(await trialOf(folder.path, `${ending} ${alive} ${missing()} ${stay}`), /stays/);
+  const state = JSON.parse(await readFile(copy, "utf8")) as State;
+  expect(state.settled).toBeDefined();
+  expect(state.running).toBeUndefined();
 });

@@ -59,7 +59,7 @@ export async function launch(options: LauncherOptions, signal: AbortSignal): Pro
     log(start.trial ? `trying version ${version}` : `starting version ${version}`);
     const began = performance.now();
     const { ending, healthy } = await runOnce(start, options, signal);
-    if (signal.aborted) return board.endedInOrder();
+    if (signal.aborted) return;
     const text = textOf(ending, options);
     if (start.trial && !healthy) {
       const outcome = isUnlucky(ending) ? "interrupted" : "failed";
@@ -163,8 +163,10 @@ async function runOnce(
   signal.removeEventListener("abort", stop);
   clearTimeout(silence);
   clearTimeout(late);
-  await end(child, ending.kind === "exit" ? options.stopLimitMs : 0);
   await judging;
+  // Before the app has ended: who told the launcher to may lose patience with both.
+  if (signal.aborted) await board.endedInOrder();
+  await end(child, ending.kind === "exit" ? options.stopLimitMs : 0);
   return { ending, healthy };
 }
 

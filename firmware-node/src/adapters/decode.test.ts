@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { promisify } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { BandContent, BandEncoding, BandSchema } from "@platen/proto";
 import sharp from "sharp";
@@ -48,6 +51,21 @@ test("a profile inside changes nothing: pages are sRGB", async () => {
   const plain = await sharp(data, { ignoreIcc: true }).raw().toBuffer();
   expect(await sharpDecoder.decode({ ...band, data }, 16)).toEqual(plain);
 });
+
+test.skipIf(!existsSync("/proc/self/task"))(
+  "libvips has a set number of threads, which it never ends: what is given to one that ends may be lost",
+  async () => {
+    const program = `
+      await import(${JSON.stringify(new URL("./decode.ts", import.meta.url))});
+      const { readdir, readFile } = await import("node:fs/promises");
+      const names = (await readdir("/proc/self/task")).map((id) => readFile("/proc/self/task/" + id + "/comm", "utf8"));
+      console.log((await Promise.all(names)).filter((name) => name.startsWith("libvips worker")).length);`;
+    const { VIPS_MAX_THREADS: _, ...env } = process.env;
+    const args = ["--input-type=module", "--eval", program];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    expect(stdout).toBe("3\n");
+  },
+);
 
 describe("a JPEG that is not what the band says is refused", () => {
   const [widthPx, rowsPx] = [64, 16];

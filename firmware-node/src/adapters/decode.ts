@@ -1,7 +1,13 @@
 /** Decodes bands with sharp (libvips, with libjpeg-turbo and libpng beneath), S1407. */
 import { type Band, BandContent, BandEncoding, PlatenError } from "@platen/proto";
-import sharp, { type Sharp } from "sharp";
+import type { Sharp } from "sharp";
 import type { BandDecoder } from "../ports/band-decoder.ts";
+
+// libvips (8.18) ends a thread that has had nothing to do for 15 s. Work that it is given at this very moment, while it waits
+// for a core, is never done: a band, and with it the print, hangs for good. Of a set number it ends none, and three is the
+// least it takes. It reads this when it is loaded.
+process.env.VIPS_MAX_THREADS ??= "3";
+const { default: sharp } = await import("sharp");
 
 // Bands differ all, and one at a time is decoded: libvips need not keep what it has done, nor share it out to threads.
 sharp.cache(false);

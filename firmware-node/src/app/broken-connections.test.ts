@@ -1,23 +1,16 @@
 /** S1404, S1406: connections to the result store that break. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { JobState, JobStateReason, type PrintStatus } from "@platen/proto";
+import { JobState, JobStateReason } from "@platen/proto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { bodyOf, makePage, type TestPage } from "../testing/pages.ts";
 import { answering, type Interception, inTurn, rangeStart, sendBody } from "../testing/result-server.ts";
-import { type Rig, startRig } from "../testing/rig.ts";
+import { expectNextJobPrints, last, startRig } from "../testing/rig.ts";
 
 let pages: TestPage[];
 beforeAll(async () => {
   pages = await Promise.all([1, 2].map((seed) => makePage(seed)));
 });
-
-const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
-
-async function expectNextJobPrints(rig: Rig): Promise<void> {
-  const status = last(await rig.print(rig.instruction({ jobId: "job-2" })));
-  expect(status.message).toMatch(/^printed/);
-}
 
 describe("a connection that breaks is mended, and every dot comes once", () => {
   const expectPrinted = async (intercept: Interception) => {

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import { JobState, PrintColorMode, PrintContentOptimize, type PrintStatus } from "@platen/proto";
+import { JobState, PrintColorMode, PrintContentOptimize } from "@platen/proto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type InkOptions, makeInkTable } from "../color/ink-tables.ts";
 import { type Dots, dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { makePage, type TestPage } from "../testing/pages.ts";
 import { matrixProfile, renamed } from "../testing/profiles.ts";
-import { type Rig, type RigOptions, startRig } from "../testing/rig.ts";
+import { last, type Rig, type RigOptions, startRig } from "../testing/rig.ts";
 import { readMetafile } from "./metafile.ts";
 
 const profile = new Uint8Array(readFileSync(new URL("../../profiles/FOGRA39L.icc", import.meta.url)));
@@ -16,7 +16,6 @@ beforeAll(async () => {
   page = await makePage(1);
 });
 
-const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
 const startWith = (options: Omit<RigOptions, "pages">): Promise<Rig> =>
   startRig({ pages: [page], inks: { profile }, ...options });
 const printed = async (options: Omit<RigOptions, "pages">): Promise<Dots> => {

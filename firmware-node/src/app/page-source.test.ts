@@ -1,31 +1,16 @@
 import type { ServerResponse } from "node:http";
 import { create } from "@bufbuild/protobuf";
-import {
-  type Band,
-  BandContent,
-  BandEncoding,
-  BandSchema,
-  JobState,
-  JobStateReason,
-  type PrintStatus,
-} from "@platen/proto";
+import { type Band, BandContent, BandEncoding, BandSchema, JobState, JobStateReason } from "@platen/proto";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { bodyOf, makePage, type TestPage } from "../testing/pages.ts";
 import { answering, inTurn, type Interception } from "../testing/result-server.ts";
-import { type Rig, startRig } from "../testing/rig.ts";
+import { expectNextJobPrints, last, type Rig, startRig } from "../testing/rig.ts";
 
 let pages: TestPage[];
 beforeAll(async () => {
   pages = await Promise.all([1, 2].map((seed) => makePage(seed)));
 });
-
-const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
-
-async function expectNextJobPrints(rig: Rig): Promise<void> {
-  const status = last(await rig.print(rig.instruction({ jobId: "job-2" })));
-  expect(status.message).toMatch(/^printed/);
-}
 
 describe("S1405: a metafile that cannot be had, or is not one, aborts the print before anything is laid", () => {
   const metafile = "/metafiles/job-1";

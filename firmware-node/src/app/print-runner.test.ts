@@ -13,17 +13,12 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { EngineDriver, PageStart } from "../ports/engine-driver.ts";
 import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { makePage, type TestPage } from "../testing/pages.ts";
-import { startRig, statusWhere } from "../testing/rig.ts";
+import { gate, last, startRig, statusWhere } from "../testing/rig.ts";
 
 let pages: TestPage[];
 beforeAll(async () => {
   pages = await Promise.all([1, 2, 3].map((seed) => makePage(seed)));
 });
-
-const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
-
-/** A promise that the test settles. */
-const gate = () => Promise.withResolvers<void>();
 
 /** Fronts of the stacked sheets as numbers of the pages they show. */
 const frontsOf = (model: EngineModel): number[] =>

@@ -1,27 +1,15 @@
 /** Prints that do not go straight through: S1411 and S1414, by the engine or by a cancel. */
 import type { Trouble } from "@platen/hw";
-import {
-  JobErrorAction,
-  JobState,
-  JobStateReason,
-  PrinterStateReason,
-  type PrintStatus,
-  Sides,
-} from "@platen/proto";
+import { JobErrorAction, JobState, JobStateReason, PrinterStateReason, Sides } from "@platen/proto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { dotsOfPage, dotsOfSheet } from "../testing/dots.ts";
 import { makePage, type TestPage } from "../testing/pages.ts";
-import { startRig, statusWhere, stopped } from "../testing/rig.ts";
+import { gate, last, startRig, statusWhere, stopped } from "../testing/rig.ts";
 
 let pages: TestPage[];
 beforeAll(async () => {
   pages = await Promise.all([1, 2, 3].map((seed) => makePage(seed)));
 });
-
-const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
-
-/** A promise that the test settles. */
-const gate = () => Promise.withResolvers<void>();
 
 describe("S1411: the engine stops", () => {
   const reasons: [Trouble, PrinterStateReason][] = [

@@ -4,19 +4,16 @@ import {
   JobStateReason,
   PrinterState,
   PrinterStateReason,
-  type PrintStatus,
 } from "@platen/proto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { makePage, type TestPage } from "../testing/pages.ts";
 import type { Interception } from "../testing/result-server.ts";
-import { startRig, statusesOf, statusWhere, stopped } from "../testing/rig.ts";
+import { last, startRig, statusesOf, statusWhere, stopped } from "../testing/rig.ts";
 
 let pages: TestPage[];
 beforeAll(async () => {
   pages = [await makePage(1)];
 });
-
-const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
 
 /** Holds the page until the test opens it. */
 function heldPage(): { intercept: Interception; open: () => void; asked: Promise<void> } {

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { EngineModel, type EngineModelOptions } from "@platen/hw";
 import { JobState, PrinterCapabilitiesSchema, type PrintInstruction, type PrintStatus } from "@platen/proto";
+import { expect } from "vitest";
 import { sharpDecoder } from "../adapters/decode.ts";
 import { HttpFetch } from "../adapters/http-fetch.ts";
 import { readKernel } from "../adapters/kernel-files.ts";
@@ -127,4 +128,16 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** A promise that the test settles. */
+export const gate = () => Promise.withResolvers<void>();
+
+/** How a print ended. */
+export const last = (statuses: readonly PrintStatus[]): PrintStatus => statuses.at(-1)!;
+
+/** That a job went wrong leaves the printer ready for the next one. */
+export async function expectNextJobPrints(rig: Rig): Promise<void> {
+  const status = last(await rig.print(rig.instruction({ jobId: "job-2" })));
+  expect(status.message).toMatch(/^printed/);
 }

@@ -7,7 +7,7 @@ import { hasCode, PlatenError } from "@platen/proto";
 import { z } from "zod";
 import { type DocumentId, type JobId, newDocumentId, parseDocumentId, parseJobId } from "../domain/ids.ts";
 import { isEnded } from "../domain/job.ts";
-import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
+import { DocumentHead } from "../domain/media-type.ts";
 import type { BlobStore, BlobStores } from "../ports/blob.ts";
 import type { Bucket, KeyValueStore } from "../ports/key-value.ts";
 import type { Jobs } from "./jobs.ts";
@@ -206,7 +206,7 @@ async function* checkedBytes(
   see: (chunk: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array> {
   let receivedBytes = 0;
-  let head = Buffer.alloc(0);
+  const head = new DocumentHead();
   const refuse = () =>
     receivedBytes === 0
       ? new PlatenError("document-damaged", "the document is empty: it has no bytes")
@@ -217,15 +217,12 @@ async function* checkedBytes(
   for await (const chunk of chunks) {
     receivedBytes += chunk.length;
     if (declaredBytes > 0 && receivedBytes > declaredBytes) throw refuse();
-    if (head.length < sniffBytes) {
-      head = Buffer.concat([head, chunk.subarray(0, sniffBytes - head.length)]);
-      if (head.length === sniffBytes && !sniffMediaType(head)) throw unknownFormat(head);
-    }
+    if (head.add(chunk)) head.mediaType();
     see(chunk);
     yield chunk;
   }
   // A stream that its sender gave up may end like one that is complete.
   signal.throwIfAborted();
   if (receivedBytes === 0 || (declaredBytes > 0 && receivedBytes !== declaredBytes)) throw refuse();
-  if (!sniffMediaType(head)) throw unknownFormat(head);
+  head.mediaType();
 }

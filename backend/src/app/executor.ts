@@ -6,7 +6,7 @@
 import type { ConversionSettings } from "@platen/proto";
 import { hasCode, PlatenError } from "@platen/proto";
 import { type DbIndex, dbIndexOf, type IdentificationId, type Session } from "../domain/ids.ts";
-import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
+import { DocumentHead } from "../domain/media-type.ts";
 import { issueToken, type SessionRecord } from "../domain/session.ts";
 import type { MediaType } from "../ports/converter.ts";
 import type { Downloader } from "../ports/downloader.ts";
@@ -150,31 +150,26 @@ export class Executor {
 
   async #fetch(dbIndex: DbIndex, uri: string, signal: AbortSignal): Promise<Downloaded> {
     const { downloader, stores, downloadMaxBytes } = this.#deps;
-    const head: Uint8Array[] = [];
-    let headBytes = 0;
+    const head = new DocumentHead();
     await using download = await downloader.open(uri, signal);
     const { bytes } = download;
     const keepHead = async function* () {
       for await (const chunk of bytes) {
-        if (headBytes < sniffBytes) {
-          head.push(Buffer.from(chunk.subarray(0, sniffBytes)));
-          headBytes += chunk.length;
-        }
+        head.add(chunk);
         yield chunk;
       }
     };
     const key = sourceKey(dbIndex);
     const sizeBytes = await stores.sources.put(key, keepHead(), { maxBytes: downloadMaxBytes, signal });
-    if (sizeBytes === 0) {
+    try {
+      if (sizeBytes === 0) {
+        throw new PlatenError("document-damaged", "the document is empty: it has no bytes");
+      }
+      return { sizeBytes, mediaType: head.mediaType() };
+    } catch (error) {
       await stores.sources.delete(key);
-      throw new PlatenError("document-damaged", "the document is empty: it has no bytes");
+      throw error;
     }
-    const mediaType = sniffMediaType(Buffer.concat(head).subarray(0, sniffBytes));
-    if (!mediaType) {
-      await stores.sources.delete(key);
-      throw unknownFormat(Buffer.concat(head));
-    }
-    return { sizeBytes, mediaType };
   }
 }
 

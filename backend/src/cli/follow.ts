@@ -14,7 +14,7 @@ import {
 } from "@platen/proto";
 import { type RetryOptions, retryStream, retryUnavailable } from "../app/retry.ts";
 import { isEnded } from "../domain/job.ts";
-import { sniffBytes, sniffMediaType, unknownFormat } from "../domain/media-type.ts";
+import { requireMediaType, sniffBytes } from "../domain/media-type.ts";
 import { callTimeoutMs, type IntakeClient } from "./connection.ts";
 import { interruption } from "./exit.ts";
 import { advance, type Progress, startProgress } from "./progress.ts";
@@ -56,8 +56,7 @@ async function sizeOfDocument(path: string): Promise<number> {
   if (info.size === 0) throw new PlatenError("document-damaged", "the file is empty");
   await using file = await open(path);
   const { buffer, bytesRead } = await file.read(Buffer.alloc(sniffBytes), 0, sniffBytes, 0);
-  const head = buffer.subarray(0, bytesRead);
-  if (!sniffMediaType(head)) throw unknownFormat(head);
+  requireMediaType(buffer.subarray(0, bytesRead));
   return info.size;
 }
 

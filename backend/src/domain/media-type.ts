@@ -41,8 +41,30 @@ const others: readonly (readonly [RegExp, string])[] = [
 export function unknownFormat(firstBytes: Uint8Array): PlatenError {
   const head = Buffer.from(firstBytes.subarray(0, sniffBytes)).toString("latin1");
   const what = others.find(([pattern]) => pattern.test(head))?.[1] ?? "neither PDF nor JPEG nor PNG";
-  return new PlatenError(
-    "document-format",
-    `the document is ${what}: make it a PDF, JPEG or PNG to print it`,
-  );
+  throw new PlatenError("document-format", `the document is ${what}: make it a PDF, JPEG or PNG to print it`);
+}
+
+/** What a document is, by its first bytes. Throws `document-format`. */
+export function requireMediaType(firstBytes: Uint8Array): MediaType {
+  const mediaType = sniffMediaType(firstBytes);
+  if (!mediaType) throw unknownFormat(firstBytes);
+  return mediaType;
+}
+
+/** The first bytes of a document that comes by in chunks. */
+export class DocumentHead {
+  #bytes = Buffer.alloc(0);
+
+  /** Whether it is complete with this chunk. */
+  add(chunk: Uint8Array): boolean {
+    const lacking = sniffBytes - this.#bytes.length;
+    if (lacking === 0) return false;
+    this.#bytes = Buffer.concat([this.#bytes, chunk.subarray(0, lacking)]);
+    return chunk.length >= lacking;
+  }
+
+  /** Throws `document-format`. */
+  mediaType(): MediaType {
+    return requireMediaType(this.#bytes);
+  }
 }

@@ -35,6 +35,12 @@ async function walk(executors: Executors, documentUri: string): Promise<string[]
   return [token.executorId, download.executorId, complete.executorId];
 }
 
+/** The first calls go to whichever connection is ready first: returns once `count` executors have answered. */
+async function warmUp(executors: Executors, documentUri: string, count: number): Promise<void> {
+  const answered = new Set<string>();
+  while (answered.size < count) for (const id of await walk(executors, documentUri)) answered.add(id);
+}
+
 function countsOf(ids: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -61,10 +67,7 @@ describe.each([
   ) => {
     using connection = system.executors(policy);
     const executors = connection.client(ConversionService);
-    // The first calls go to whichever connection is ready first.
-    const warm = new Set<string>();
-    const wanted = policy === "pick_first" ? 1 : system.executorIds.length;
-    while (warm.size < wanted) for (const id of await walk(executors, documentUri)) warm.add(id);
+    await warmUp(executors, documentUri, policy === "pick_first" ? 1 : system.executorIds.length);
     const answered: string[] = [];
     for (let done = 0; done < sessions; done += atOnce) {
       const batch = Array.from({ length: atOnce }, () => walk(executors, documentUri));
@@ -92,6 +95,7 @@ describe.each([
   it("claim 1: download and conversion of one session succeed on different executors", async () => {
     using connection = system.executors("round_robin");
     const executors = connection.client(ConversionService);
+    await warmUp(executors, documentUri, system.executorIds.length);
     const session = newSession("apart");
     await executors.requestToken({ requestId: "t", session }, { timeoutMs });
     const download = await executors.download({ requestId: "d", session, documentUri }, { timeoutMs });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sniffBytes, sniffMediaType, unknownFormat } from "./media-type.ts";
+import { DocumentHead, sniffBytes, sniffMediaType, unknownFormat } from "./media-type.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 
@@ -36,4 +36,22 @@ it.each([
   const { code, message } = unknownFormat(bytes(text));
   expect(code).toBe("document-format");
   expect(message).toContain(`the document is ${what}: `);
+});
+
+describe("DocumentHead", () => {
+  const headOf = (...chunks: readonly string[]) => {
+    const head = new DocumentHead();
+    return { head, complete: chunks.map((chunk) => head.add(bytes(chunk))) };
+  };
+
+  it("gathers a header that chunks split, and says once when it has all it looks at", () => {
+    const { head, complete } = headOf("%P", "DF-1.7\n", "x".repeat(sniffBytes), "more");
+    expect(head.mediaType()).toBe("application/pdf");
+    expect(complete).toEqual([false, false, true, false]);
+  });
+
+  it("looks no further than its first bytes", () => {
+    const { head } = headOf("x".repeat(sniffBytes - 4), "%PDF-1.7\n");
+    expect(() => head.mediaType()).toThrow("the document is neither PDF nor JPEG nor PNG");
+  });
 });

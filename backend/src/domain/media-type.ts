@@ -41,7 +41,10 @@ const others: readonly (readonly [RegExp, string])[] = [
 export function unknownFormat(firstBytes: Uint8Array): PlatenError {
   const head = Buffer.from(firstBytes.subarray(0, sniffBytes)).toString("latin1");
   const what = others.find(([pattern]) => pattern.test(head))?.[1] ?? "neither PDF nor JPEG nor PNG";
-  throw new PlatenError("document-format", `the document is ${what}: make it a PDF, JPEG or PNG to print it`);
+  return new PlatenError(
+    "document-format",
+    `the document is ${what}: make it a PDF, JPEG or PNG to print it`,
+  );
 }
 
 /** What a document is, by its first bytes. Throws `document-format`. */

@@ -1,5 +1,6 @@
 /** From a card as it was written to a printer that the backend shows, and a first job. */
 import { open } from "node:fs/promises";
+import { partitions } from "../../../hw/flash/src/card.ts";
 import { textInBoot } from "../../../hw/flash/src/fat.ts";
 import { enrolmentKey } from "../backend.ts";
 import { Failed } from "../failed.ts";
@@ -8,8 +9,8 @@ import type { Notes, Scenario } from "./scenario.ts";
 
 const service = "platen.service";
 const group = `/sys/fs/cgroup/system.slice/${service}`;
-/** Where the partition with the settings is on the card: see hw/flash/src/card.ts. */
-const bootEndBytes = 132 * 2 ** 20;
+/** Where the partition with the settings ends on the card. */
+const bootEndBytes = partitions[1]!.startBytes;
 
 export const start: Scenario = {
   name: "start",

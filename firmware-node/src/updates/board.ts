@@ -173,6 +173,7 @@ export class Board {
       throw refused(`${called} is not for the channel ${channel}`);
     }
     if (manifest.kind === "runtime") return;
+    if (manifest.kind === "system") throw refused(`${called} is a system, and no app`);
     const running = (await this.current())?.manifest;
     const order = running ? compareVersions(version, running.version) : 1;
     if (running && running.name !== name) throw refused(`${called} is another program than ${running.name}`);

@@ -19,7 +19,7 @@ import {
   type Manifest,
   type ManifestInput,
   manifestSchema,
-  updaterLevel,
+  levelOf,
 } from "@platen/proto/bundle";
 import { type Disk, disk as realDisk, diskError, readFrom } from "./disk.ts";
 import { packTar, type TarSize, unpackTar } from "./tar.ts";
@@ -56,7 +56,7 @@ export async function packBundle(options: PackOptions): Promise<Manifest> {
     const manifest = manifestSchema.safeParse({
       ...options.manifest,
       format: bundleFormat,
-      updaterMin: updaterLevel,
+      updaterMin: levelOf(options.manifest.kind),
       keyId: keyIdOf(privateKey),
       payload: { sizeBytes, sha256: await hashOf(payload, 0), unpackedBytes: size.bytes, files: size.files },
     });

@@ -46,7 +46,7 @@ export type State = Readonly<z.infer<typeof stateSchema>>;
 /** How many failed versions are remembered. */
 const failedMax = 20;
 /** A version whose trials were cut short so often without a verdict counts as failed. */
-const interruptedMax = 3;
+const interruptedDefaultMax = 3;
 
 export const initialState: State = { format: 1, starts: 0, failed: {}, interrupted: {} };
 
@@ -95,6 +95,7 @@ export function judged(
   outcome: Verdict["outcome"],
   reason: string,
   before: string | undefined,
+  interruptedMax = interruptedDefaultMax,
 ): State {
   const { trying, ...rest } = state;
   if (!trying) return state;

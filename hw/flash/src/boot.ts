@@ -1,4 +1,4 @@
-/** The boot partition: what the board's firmware loads, the kernel and its first root. */
+/** The boot partition: what the board's firmware loads, U-Boot, and of each system the kernel and its first root. */
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -8,13 +8,15 @@ import { PlatenError } from "@platen/proto";
 import { bootBytes } from "./card.ts";
 import { run } from "./command.ts";
 import { cpio, type CpioEntry } from "./cpio.ts";
+import { slotFiles } from "./system/slot.ts";
+import { bootScript, forUBoot } from "./u-boot.ts";
 
 /** Volume label: what a PC calls the partition. */
 const bootLabel = "PLATEN";
 /** FAT's serial number: the same for every image, so that the same files make the same bytes. */
 const bootSerial = "504c5442";
 
-/** What the kernel needs before it has a root: disks of boards and of the emulated machine, and the root's file system. */
+/** What the kernel needs before it has a root: disks and watchdogs of boards and of the emulated machine, and the root's file system. */
 const modules = [
   "virtio_pci",
   "virtio_mmio",
@@ -27,6 +29,8 @@ const modules = [
   "usb_storage",
   "sd_mod",
   "squashfs",
+  "bcm2835_wdt",
+  "i6300esb",
 ];
 
 const compress = promisify(zstdCompress);
@@ -73,28 +77,44 @@ export async function firstRoot(root: string, init: string): Promise<Buffer> {
   return compress(cpio(entries), { params: { [constants.ZSTD_c_compressionLevel]: 19 } });
 }
 
-/**
- * Settings of the kernel that both the board and the emulated machine start with. A damaged data partition is repaired as far as
- * it can be: nobody is there to be asked.
- */
-export const kernelSettings =
-  "ro quiet loglevel=4 panic=10 net.ifnames=0 systemd.getty_auto=no fsck.repair=yes";
+/** A damaged data partition is repaired as far as it can be: nobody is there to be asked. */
+const kernelSettings =
+  "console=tty1 ro quiet loglevel=4 panic=10 net.ifnames=0 systemd.getty_auto=no fsck.repair=yes";
 
+/** What a slot has on the boot partition, into `folder`. `root` is the unpacked root file system, `init` the first program. */
+export async function makeKernel(folder: string, root: string, init: string): Promise<void> {
+  await cp(join(root, "boot", `vmlinuz-${await kernelVersion(root)}`), join(folder, slotFiles.kernel));
+  await writeFile(join(folder, slotFiles.firstRoot), await firstRoot(root, init));
+  await writeFile(join(folder, slotFiles.settings), `arguments=${kernelSettings}\n`);
+}
+
+async function kernelVersion(root: string): Promise<string> {
+  const kernels = (await readdir(join(root, "boot"))).filter((name) => name.startsWith("vmlinuz-"));
+  if (kernels.length !== 1)
+    throw new PlatenError("internal", "the root file system has no kernel, or several");
+  return kernels[0]!.slice("vmlinuz-".length);
+}
+
+/**
+ * U-Boot hands on the device tree that it gets from the firmware, which has put in what only the firmware knows (memory, the
+ * card's DMA window on a Pi 4, addresses on the network): so it is the boot partition's, and not a slot's.
+ */
 const config = `# Read by the board's own firmware. What the printer is to do is set in platen.toml.
 arm_64bit=1
 enable_uart=1
 upstream_kernel=1
-# Kernel, first root and cmdline.txt lie in a/; a newer system comes to b/, and is tried once (tryboot).
-os_prefix=a/
-kernel=vmlinuz
-initramfs initrd.img followkernel
+# It picks one of the systems in a/ and b/: boot.scr.
+kernel=u-boot.bin
 `;
 
 export interface BootOptions {
   /** The root file system, unpacked. */
   readonly root: string;
-  /** The first program, board/init. */
-  readonly init: string;
+  /** U-Boot's script, board/boot.cmd. */
+  readonly script: string;
+  /** Of the first slot: what `makeKernel` made, and the head of the bundle that it is the same as. */
+  readonly kernel: string;
+  readonly head: Uint8Array;
   /** More files, by name in the partition. */
   readonly files: Readonly<Record<string, string>>;
   readonly epochS: number;
@@ -103,26 +123,22 @@ export interface BootOptions {
 
 /** Makes the boot partition's FAT as the file `to`. The same inputs make the same bytes. */
 export async function makeBoot(to: string, options: BootOptions): Promise<void> {
-  const { root, init, files, epochS, signal } = options;
+  const { root, script, kernel, head, files, epochS, signal } = options;
   const work = await mkdtemp(join(tmpdir(), "platen-boot-"));
   try {
-    const kernels = (await readdir(join(root, "boot"))).filter((name) => name.startsWith("vmlinuz-"));
-    if (kernels.length !== 1)
-      throw new PlatenError("internal", "the root file system has no kernel, or several");
-    const version = kernels[0]!.slice("vmlinuz-".length);
-    await mkdir(join(work, "a"));
-    await cp(join(root, "boot", kernels[0]!), join(work, "a/vmlinuz"));
-    await writeFile(join(work, "a/initrd.img"), await firstRoot(root, init));
-    await writeFile(join(work, "a/cmdline.txt"), `console=tty1 platen.slot=a ${kernelSettings}\n`);
-    const trees = join(root, `usr/lib/linux-image-${version}/broadcom`);
-    for (const name of (await readdir(trees)).filter((each) => /^bcm27.*\.dtb$/.test(each))) {
-      await cp(join(trees, name), join(work, "a", name));
+    await cp(kernel, join(work, "a"), { recursive: true });
+    await writeFile(join(work, "a", slotFiles.head), head);
+    const trees = join(root, `usr/lib/linux-image-${await kernelVersion(root)}/broadcom`);
+    for (const name of (await readdir(trees)).filter((each) => /^bcm(2711|2837)-rpi-.*\.dtb$/.test(each))) {
+      await writeFile(join(work, name), forUBoot(await readFile(join(trees, name))));
     }
     const firmware = join(root, "usr/lib/raspi-firmware");
     for (const name of await readdir(firmware)) {
       // Builds for cameras, and for debugging.
       if (!/(_db|4db|_x|4x)\./.test(name)) await cp(join(firmware, name), join(work, name));
     }
+    await cp(join(root, "usr/lib/u-boot/rpi_arm64/u-boot.bin"), join(work, "u-boot.bin"));
+    await writeFile(join(work, "boot.scr"), bootScript(script));
     await writeFile(join(work, "config.txt"), config);
     for (const [name, text] of Object.entries(files)) await writeFile(join(work, name), text);
     await makeFat(to, work, epochS, signal);

@@ -1,12 +1,12 @@
 /** `platen-flash build`: from the repository to a card's image. */
-import { chown, cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { verifyBundle } from "@platen/firmware-node/updates";
 import { PlatenError } from "@platen/proto";
-import { keyIdOf, openKeySet } from "@platen/proto/bundle";
+import { decodeHead, headMaxBytes, keyIdOf, openKeySet } from "@platen/proto/bundle";
 import { buildApp, copyProtos, installPackages } from "./app.ts";
-import { makeBoot } from "./boot.ts";
-import { packApp, packRuntime } from "./bundle.ts";
+import { makeBoot, makeKernel } from "./boot.ts";
+import { packApp, packRuntime, packSystem } from "./bundle.ts";
 import { bundlePrograms } from "./bundler.ts";
 import { writeImage } from "./card.ts";
 import { requirePrograms, run } from "./command.ts";
@@ -104,6 +104,7 @@ async function programs(folder: string): Promise<void> {
     root: repository,
     programs: {
       provision: join(here, "src/provision-main.ts"),
+      system: join(here, "src/system-main.ts"),
       boot: join(repository, "firmware-node/src/updates/boot.ts"),
     },
     folder,
@@ -119,6 +120,8 @@ interface Parts {
   readonly npm: readonly NpmPackage[];
   readonly runtime: Runtime;
   readonly runtimeBundle: string;
+  /** The runtime as manifests name it: its version, and the hash of its bundle's payload. */
+  readonly runtimeNeeded: { readonly version: string; readonly sha256: string };
   readonly signing: Signing;
   /** Hash of all sources that go into programs. */
   readonly sources: string;
@@ -142,6 +145,9 @@ async function parts(options: BuildOptions): Promise<Parts> {
     ["3", runtime.version, runtime.integrity, keyId, channel],
     (to) => packRuntime(join(to, "bundle"), runtime, channel, signing.releaseKey),
   );
+  const trusted = openKeySet(await readFile(signing.keySet));
+  const { manifest } = await verifyBundle(join(runtimeBundle, "bundle"), trusted);
+  const runtimeNeeded = { version: runtime.version, sha256: manifest.payload.sha256 };
   const app = await steps.step(
     "app",
     [installed.root, sources, runtimeBundle, commit, channel],
@@ -152,24 +158,31 @@ async function parts(options: BuildOptions): Promise<Parts> {
       const sbom = formatSbom({ name: "platen-printer", version, epochS, npm, debian: [] });
       await writeFile(join(to, "app/sbom.cdx.json"), sbom);
       await writeFile(join(to, "packages.json"), JSON.stringify(npm));
-      const trusted = openKeySet(await readFile(signing.keySet));
-      const { manifest } = await verifyBundle(join(runtimeBundle, "bundle"), trusted);
-      const needs = { version: runtime.version, sha256: manifest.payload.sha256 };
       await packApp(
         join(to, "bundle"),
         join(to, "app"),
-        { version, channel, commit, runtime: needs },
+        { version, channel, commit, runtime: runtimeNeeded },
         signing.releaseKey,
       );
     },
   );
   const npm = JSON.parse(await readFile(join(app, "packages.json"), "utf8")) as NpmPackage[];
-  return { app, npm, runtime, runtimeBundle, signing, sources };
+  return { app, npm, runtime, runtimeBundle, runtimeNeeded, signing, sources };
 }
 
-const firmwareVersion = async (): Promise<string> =>
-  (JSON.parse(await readFile(join(repository, "firmware-node/package.json"), "utf8")) as { version: string })
+const versionOf = async (workspace: string): Promise<string> =>
+  (JSON.parse(await readFile(join(repository, workspace, "package.json"), "utf8")) as { version: string })
     .version;
+const firmwareVersion = () => versionOf("firmware-node");
+/** The system's is this workspace's. */
+const systemVersion = () => versionOf("hw/flash");
+
+/** The bytes of a bundle before its payload. */
+async function headOf(bundle: string): Promise<Buffer> {
+  await using file = await open(bundle);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(headMaxBytes), 0, headMaxBytes, 0);
+  return buffer.subarray(0, decodeHead(buffer.subarray(0, bytesRead), undefined).payloadStart);
+}
 
 const commitOf = async (signal?: AbortSignal): Promise<string> =>
   (await run("git", ["-C", repository, "rev-parse", "HEAD"], { signal })).trim();
@@ -247,6 +260,7 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
     overlay,
     await hashTree(system),
     all.runtime.folder,
+    await hashFile(all.signing.keySet),
     sbom,
     epoch,
     await textOf("src/root.ts"),
@@ -262,6 +276,7 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
       files: {
         "usr/lib/platen": system,
         "usr/lib/platen/node": all.runtime.folder,
+        "usr/lib/platen/keys": all.signing.keySet,
         "usr/share/platen/sbom.cdx.json": join(to, "sbom.cdx.json"),
       },
       epochS,
@@ -271,18 +286,51 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
   });
 
   const init = await textOf("board/init");
+  const script = await textOf("board/boot.cmd");
   const example = await textOf("board/platen.toml.example");
+  const bootSources = [await textOf("src/boot.ts"), await textOf("src/cpio.ts")];
+  const version = await systemVersion();
+  const { releaseKey } = all.signing;
+  const unpacked = async (to: string, work: (tree: string) => Promise<void>) => {
+    const tree = join(to, "tree");
+    await mkdir(tree);
+    await unpackBase(debian.tar, tree, signal);
+    await work(tree);
+    await rm(tree, { recursive: true });
+  };
+  const kernel = await steps.step("kernel", [baseTar, init, ...bootSources], (to) =>
+    unpacked(to, async (tree) => {
+      await mkdir(join(to, "kernel"));
+      await makeKernel(join(to, "kernel"), tree, init);
+    }),
+  );
+  const facts = { version, channel: options.channel, runtime: all.runtimeNeeded };
+  const systemInputs = [root, kernel, JSON.stringify(facts), keyIdOf(releaseKey), await textOf("src/bundle.ts")];
+  const systemBundle = await steps.step("system", systemInputs, (to) =>
+    packSystem(
+      join(to, "bundle"),
+      { root: join(root, "root.squashfs"), kernel: join(kernel, "kernel") },
+      facts,
+      releaseKey,
+    ),
+  );
+  const head = await headOf(join(systemBundle, "bundle"));
+  const bootInputs = [baseTar, kernel, head.toString("latin1"), script, example, epoch, ...bootSources];
   const boot = await steps.step(
     "boot",
-    [baseTar, init, example, epoch, await textOf("src/boot.ts")],
-    async (to) => {
-      const tree = join(to, "tree");
-      await mkdir(tree);
-      await unpackBase(debian.tar, tree, signal);
-      const files = { "platen.toml.example": example };
-      await makeBoot(join(to, "boot.vfat"), { root: tree, init, files, epochS, signal });
-      await rm(tree, { recursive: true });
-    },
+    [...bootInputs, await textOf("src/u-boot.ts"), await textOf("src/fdt.ts")],
+    (to) =>
+      unpacked(to, (tree) =>
+        makeBoot(join(to, "boot.vfat"), {
+          root: tree,
+          script,
+          kernel: join(kernel, "kernel"),
+          head,
+          files: { "platen.toml.example": example },
+          epochS,
+          signal,
+        }),
+      ),
   );
 
   const bundle = join(all.app, "bundle");
@@ -312,6 +360,7 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
     await deliver(join(image, "card.img"), out, "platen-arm64.img", signal),
     await deliver(join(image, "card.img.zst"), out, "platen-arm64.img.zst", signal),
     await deliver(join(root, "sbom.cdx.json"), out, "platen-arm64.sbom.cdx.json", signal),
+    await deliver(join(systemBundle, "bundle"), out, `platen-system-${version}-arm64.bundle`, signal),
     ...(await deliverBundles(all, options)),
   ];
 }

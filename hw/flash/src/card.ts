@@ -1,7 +1,8 @@
 /**
  * What lies where on the card:
  *
- *     1  boot    FAT32  what the board's firmware reads: kernel, first root, settings; and platen.toml
+ *     -  state   which slot starts, in two copies (system/boot-state.ts)
+ *     1  boot    FAT32  what the board's firmware and U-Boot read: kernels, first roots, settings; and platen.toml
  *     2  root a  squashfs, read-only
  *     3  root b  the same, for the system's next version
  *     4  data    ext4: the app's slots, its settings and state; grows to the end of the card at the first start
@@ -20,6 +21,8 @@ export const partitionUuid = (number: number): string =>
 
 /** Erase blocks of cards are 4 MiB at most: no partition shares one with another. */
 const alignBytes = 4 * mib;
+/** Of the two copies of the state, a sector each, from the card's start. Known to board/boot.cmd as 0x2000 and 0x4000 sectors. */
+export const stateBytes = [alignBytes, 2 * alignBytes] as const;
 export const bootBytes = 128 * mib;
 export const rootSlotBytes = 320 * mib;
 /** Before it grows. */
@@ -35,7 +38,7 @@ const sizes = [
 
 export const partitions: readonly Partition[] = sizes.map((partition, index) => ({
   ...partition,
-  startBytes: sizes.slice(0, index).reduce((sum, { sizeBytes }) => sum + sizeBytes, alignBytes),
+  startBytes: sizes.slice(0, index).reduce((sum, { sizeBytes }) => sum + sizeBytes, 3 * alignBytes),
 }));
 
 /** A card must have so much. */

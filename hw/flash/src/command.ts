@@ -57,8 +57,8 @@ export async function run(
 }
 
 async function exists(command: string): Promise<boolean> {
-  for (const folder of folders) {
-    const found = await access(join(folder, command), constants.X_OK).then(
+  for (const folder of command.startsWith("/") ? ["/"] : folders) {
+    const found = await access(join(folder, command), command.startsWith("/") ? constants.R_OK : constants.X_OK).then(
       () => true,
       () => false,
     );
@@ -66,6 +66,9 @@ async function exists(command: string): Promise<boolean> {
   }
   return false;
 }
+
+/** U-Boot as it is for QEMU's machine: a file, and no program of this one. */
+export const emulatedUBoot = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
 
 /** Debian's package of each program that is used anywhere here. */
 const packageOf = {
@@ -85,6 +88,7 @@ const packageOf = {
   lsblk: "util-linux",
   "qemu-system-aarch64": "qemu-system-arm",
   "qemu-system-arm": "qemu-system-arm",
+  [emulatedUBoot]: "u-boot-qemu",
   socat: "socat",
   make: "make",
   "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",

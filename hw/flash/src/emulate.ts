@@ -1,20 +1,20 @@
 /**
  * An emulated board: the card's image in QEMU, with an engine on a USB serial adaptor that can be pulled out and put back.
- * The kernel and its first root come from the image's boot partition, as on a board. The host is 10.0.2.2 in there.
+ * From U-Boot on all comes from the card, as on a board, where the board's own firmware starts U-Boot. The host is 10.0.2.2 in
+ * there.
  */
 import { spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { PlatenError } from "@platen/proto";
-import { kernelSettings } from "./boot.ts";
-import { requirePrograms } from "./command.ts";
-import { readFromBoot } from "./fat.ts";
+import { emulatedUBoot, requirePrograms, run } from "./command.ts";
 import { Qmp } from "./qmp.ts";
+import { argumentsProperty, forUBoot } from "./u-boot.ts";
 import { requireImage } from "./write.ts";
 
 export interface BoardOptions {
@@ -33,6 +33,8 @@ export interface BoardOptions {
   readonly clock?: string | undefined;
   /** More settings for the kernel. */
   readonly kernel?: readonly string[];
+  /** The board has a watchdog. Not by default: a machine that does much else starves what is to feed it. */
+  readonly watchdog?: boolean;
   /** A root shell on the console, which `type` writes to. It is asked for on the kernel's command line; no image has it on. */
   readonly shell?: boolean;
   /** Where all that the console says goes. */
@@ -76,16 +78,13 @@ export class EmulatedBoard implements AsyncDisposable {
   /** Switches a board on. Throws `configuration` when QEMU is missing, `invalid-argument` when the image is none. */
   static async start(options: BoardOptions): Promise<EmulatedBoard> {
     await requireImage(options.image);
-    await requirePrograms(["qemu-system-aarch64", "mcopy"]);
+    await requirePrograms(["qemu-system-aarch64", emulatedUBoot]);
     await using stack = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), "platen-board-"));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
-    const [kernel, initrd] = [join(folder, "vmlinuz"), join(folder, "initrd.img")];
-    await readFromBoot(options.image, "a/vmlinuz", kernel);
-    await readFromBoot(options.image, "a/initrd.img", initrd);
-
+    const tree = await deviceTree(options, folder);
     const qmpSocket = join(folder, "qmp");
-    const child = spawn("qemu-system-aarch64", argumentsOf(options, { kernel, initrd, qmpSocket }), {
+    const child = spawn("qemu-system-aarch64", argumentsOf(options, { tree, qmpSocket }), {
       stdio: ["pipe", "pipe", "pipe"],
     });
     const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -259,27 +258,38 @@ const connected = (path: string): Promise<Qmp | undefined> =>
     throw error;
   });
 
-function argumentsOf(
-  options: BoardOptions,
-  files: { kernel: string; initrd: string; qmpSocket: string },
-): string[] {
+/** The machine's hardware, as QEMU takes it from a shell; what may hold spaces or commas comes apart. */
+const machineOf = (options: BoardOptions): string =>
+  `-nodefaults -no-user-config -display none -cpu cortex-a53 -accel tcg,thread=multi -smp ${options.cpus ?? 2} ` +
+  `-m ${options.memoryMib ?? 512} -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci ` +
+  `-device qemu-xhci${options.watchdog ? " -device i6300esb" : ""}`;
+
+/** Without ACPI its power button and all else are in the device tree, as on a board. */
+const kind = "virt,gic-version=3,acpi=off";
+
+/** The machine's device tree, with what is asked of the kernel beyond what is on the card. Resolves to its file. */
+async function deviceTree(options: BoardOptions, folder: string): Promise<string> {
+  const [plain, file] = [join(folder, "plain.dtb"), join(folder, "machine.dtb")];
+  const dump = ["-machine", `${kind},dumpdtb=${plain}`, ...machineOf(options).split(" ")];
+  await run("qemu-system-aarch64", dump, { signal: options.signal });
   const shell = options.shell ? ["systemd.debug_shell=ttyAMA0"] : [];
-  const append = ["console=ttyAMA0", "platen.slot=a", kernelSettings, ...shell, ...(options.kernel ?? [])];
-  // As a shell would be given them; what may hold spaces or commas comes apart.
-  const plain =
-    "-nodefaults -no-user-config -S -display none -serial stdio -machine virt,gic-version=3 -cpu cortex-a53 " +
-    `-rtc base=${options.clock ?? "utc"} -accel tcg,thread=multi -smp ${options.cpus ?? 2} -m ${options.memoryMib ?? 512} -device virtio-blk-pci,drive=card ` +
-    "-netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci -device qemu-xhci";
+  const more = ["console=ttyAMA0", ...shell, ...(options.kernel ?? [])].join(" ");
+  await writeFile(file, forUBoot(await readFile(plain), { [argumentsProperty]: more }));
+  return file;
+}
+
+function argumentsOf(options: BoardOptions, files: { tree: string; qmpSocket: string }): string[] {
+  const plain = `-S -serial stdio -rtc base=${options.clock ?? "utc"} ${machineOf(options)} -device virtio-blk-pci,drive=card`;
   const file = options.image.replaceAll(",", ",,");
   const snapshot = options.throwAway ? "on" : "off";
   return [
+    "-machine",
+    kind,
     ...plain.split(" "),
-    "-kernel",
-    files.kernel,
-    "-initrd",
-    files.initrd,
-    "-append",
-    append.join(" "),
+    "-bios",
+    emulatedUBoot,
+    "-dtb",
+    files.tree,
     "-drive",
     `if=none,id=card,format=raw,file=${file},snapshot=${snapshot}`,
     "-qmp",

@@ -9,10 +9,20 @@ export const platenId = 900;
 
 /** Services that start with the board, below the target that wants them. */
 const wanted = {
-  "sysinit.target.wants": ["systemd-timesyncd.service", "systemd-resolved.service"],
   "local-fs-pre.target.wants": ["platen-grow.service"],
   "local-fs.target.wants": ["platen-folders.service"],
-  "multi-user.target.wants": ["systemd-networkd.service", "platen-provision.service", "platen.service"],
+  "sysinit.target.wants": [
+    "systemd-timesyncd.service",
+    "systemd-resolved.service",
+    "platen-trial.timer",
+  ],
+  "multi-user.target.wants": [
+    "systemd-networkd.service",
+    "platen-provision.service",
+    "platen-settle.service",
+    "platen-system.path",
+    "platen.service",
+  ],
 } as const;
 
 /** Services of Debian's that have nothing to do on a read-only root, or nobody to talk to. */
@@ -44,6 +54,7 @@ const forgotten = [
   "etc/.resolv.conf.systemd-resolved.bak",
   "etc/mtab",
   "usr/lib/raspi-firmware",
+  "usr/lib/u-boot",
   "usr/lib/linux-image-*",
   "usr/share/initramfs-tools",
   "usr/lib/klibc",

@@ -1,5 +1,6 @@
 /**
- * The head of a bundle, a file that holds a version of a printer's app or of its runtime and proves where it comes from:
+ * The head of a bundle, a file that holds a version of a printer's app, of its runtime or of the system below, and proves where it
+ * comes from:
  *
  *     8 bytes   "PLATENB1"
  *     4 bytes   length of the manifest, big endian

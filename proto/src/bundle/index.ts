@@ -5,10 +5,12 @@ export {
   type AppManifest,
   bundleFormat,
   encodeManifest,
+  levelOf,
   type Manifest,
   type ManifestInput,
   manifestSchema,
   parseManifest,
+  type SystemManifest,
   updaterLevel,
 } from "./manifest.ts";
 export { type DowngradePermit, openDowngrade, signDowngrade } from "./permit.ts";

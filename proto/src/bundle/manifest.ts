@@ -4,8 +4,10 @@ import { z } from "zod";
 
 /** Of the bundle's file and of this manifest. */
 export const bundleFormat = 1;
-/** What this updater can do; a bundle that needs more says so in `updaterMin`. */
-export const updaterLevel = 1;
+/** What this updater can do; a bundle that needs more says so in `updaterMin`. Level 2 knows systems. */
+export const updaterLevel = 2;
+/** What an updater must be able to do for a bundle of a kind. */
+export const levelOf = (kind: Manifest["kind"]): number => (kind === "system" ? 2 : 1);
 /** Longest manifest, bytes. */
 export const manifestMaxBytes = 64 * 1024;
 
@@ -37,7 +39,7 @@ const common = {
   board: name,
   /** Where it may be offered. */
   channels: z.array(name).min(1).max(16),
-  /** The file that is started: of an app, what Node runs; of a runtime, Node itself. */
+  /** The file that is started: of an app, what Node runs; of a runtime, Node itself; of a system, its kernel. */
   main: innerPath,
   payload: z.strictObject({ sizeBytes: size, sha256, unpackedBytes: size, files: size }),
   /** What it was built from, a git commit. */
@@ -48,22 +50,21 @@ const common = {
   keyId: z.string().regex(/^[0-9a-f]{16}$/),
 };
 
+/** A runtime: its version, and the SHA-256 of that bundle's payload. */
+const runtime = z.strictObject({ version: semanticVersion, sha256 });
+
 export const manifestSchema = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("app"),
-    ...common,
-    /** The runtime it needs: its version, and the SHA-256 of that bundle's payload. */
-    runtime: z.strictObject({ version: semanticVersion, sha256 }),
-  }),
+  z.strictObject({ kind: z.literal("app"), ...common, /** The one it needs. */ runtime }),
   z.strictObject({ kind: z.literal("runtime"), ...common }),
+  z.strictObject({ kind: z.literal("system"), ...common, /** The one that is part of it. */ runtime }),
 ]);
 
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
 export type AppManifest = Extract<Manifest, { kind: "app" }>;
+export type SystemManifest = Extract<Manifest, { kind: "system" }>;
 /** What a person gives; the rest follows from the payload and the key. */
-export type ManifestInput =
-  | Omit<z.input<(typeof manifestSchema.options)[0]>, "format" | "payload" | "keyId" | "updaterMin">
-  | Omit<z.input<(typeof manifestSchema.options)[1]>, "format" | "payload" | "keyId" | "updaterMin">;
+export type ManifestInput = Given<z.input<typeof manifestSchema>>;
+type Given<T> = T extends unknown ? Omit<T, "format" | "payload" | "keyId" | "updaterMin"> : never;
 
 /** Throws `update-invalid`. */
 export function parseManifest(bytes: Uint8Array): Manifest {

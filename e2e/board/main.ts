@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { decodeHead } from "@platen/proto/bundle";
 import { defaultCache } from "../../hw/flash/src/cli.ts";
-import { requirePrograms } from "../../hw/flash/src/command.ts";
+import { emulatedUBoot, requirePrograms } from "../../hw/flash/src/command.ts";
 import { keysFolder } from "../../hw/flash/src/signing.ts";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type MachineKind, machines, programsOf } from "./machines.ts";
@@ -19,6 +19,7 @@ import { power, type PowerCuts } from "./scenarios/power.ts";
 import { settings } from "./scenarios/settings.ts";
 import { print, start } from "./scenarios/start.ts";
 import { plugLate, unplug } from "./scenarios/unplug.ts";
+import { badSystemScenarios, systemPower, systemUpdate } from "./scenarios/system.ts";
 import { badUpdateScenarios, update } from "./scenarios/updates.ts";
 import { Failed } from "./failed.ts";
 import { Stand } from "./stand.ts";
@@ -44,6 +45,9 @@ const scenariosFor = (cuts: PowerCuts): readonly Scenario[] => [
   damage,
   clock,
   settings,
+  systemUpdate,
+  ...badSystemScenarios,
+  systemPower(cuts),
 ];
 const [seedDefault, cutsDefault] = [1, 3];
 const known = scenariosFor({ seed: seedDefault, cuts: cutsDefault }).map(({ name }) => name);
@@ -89,12 +93,12 @@ async function findImage({ image, out }: Options): Promise<string> {
   return join(out, "platen-arm64.img");
 }
 
-/** The app's bundle beside the image. */
-async function bundleBeside(image: string): Promise<string> {
-  const names = await Array.fromAsync(glob("platen-app-*.bundle", { cwd: dirname(image) }));
+/** The bundle beside the image of the app, or the system, in it. */
+async function bundleBeside(image: string, kind: "app" | "system"): Promise<string> {
+  const names = await Array.fromAsync(glob(`platen-${kind}-*.bundle`, { cwd: dirname(image) }));
   if (names.length === 1) return join(dirname(image), names[0]!);
   throw new Error(
-    `beside ${image} there must be one platen-app-*.bundle, the app in it, and not ${names.length}`,
+    `beside ${image} there must be one platen-${kind}-*.bundle, the ${kind} in it, and not ${names.length}`,
   );
 }
 
@@ -158,18 +162,28 @@ async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport>
 async function test(options: Options): Promise<BoardReport> {
   const { engine } = options;
   // Before minutes are spent on an image.
-  await requirePrograms(["qemu-system-aarch64", "mcopy", "debugfs", "socat", ...programsOf[engine]]);
+  await requirePrograms([
+    "qemu-system-aarch64",
+    emulatedUBoot,
+    "mcopy",
+    "debugfs",
+    "socat",
+    "mksquashfs",
+    "unsquashfs",
+    ...programsOf[engine],
+  ]);
   const out = resolve(options.out);
   await mkdir(out, { recursive: true });
   const startedAt = new Date().toISOString();
   const image = await findImage(options);
-  const bundle = await bundleBeside(image);
+  const bundle = await bundleBeside(image, "app");
+  const systemBundle = await bundleBeside(image, "system");
   await tellOfOtherCommit(bundle);
   const key = options.key ?? join(await keysFolder(defaultCache()), "release.pem");
   const chosen = scenariosFor(options).filter(({ name }) => options.only?.includes(name) ?? true);
   const results: ScenarioReport[] = [];
   {
-    await using stand = await Stand.open({ image, bundle, key, engine, out, say, signal });
+    await using stand = await Stand.open({ image, bundle, systemBundle, key, engine, out, say, signal });
     for (const scenario of chosen) {
       if (signal.aborted) break;
       results.push(await runOne(scenario, stand));

@@ -32,8 +32,9 @@ const sheetsMax = 3;
 
 export interface StandOptions {
   readonly image: string;
-  /** Of the app in it, and the release key that it trusts: files. */
+  /** Of the app and the system in it, and the release key that it trusts: files. */
   readonly bundle: string;
+  readonly systemBundle: string;
   readonly key: string;
   /** What prints. */
   readonly engine: MachineKind;
@@ -48,6 +49,8 @@ export interface PowerOptions {
   readonly clock?: string;
   /** The engine's cable is not in. */
   readonly unplugged?: boolean;
+  /** The board has a watchdog. */
+  readonly watchdog?: boolean;
 }
 
 /** A job that has ended. */
@@ -75,6 +78,7 @@ export class Stand implements AsyncDisposable {
   #cards = 0;
   #hasShell = false;
   #versions = 0;
+  #systems: Promise<Releases> | undefined;
 
   private constructor(parts: {
     stack: AsyncDisposableStack;
@@ -177,7 +181,7 @@ export class Stand implements AsyncDisposable {
     return this.#board;
   }
 
-  async powerOn({ clock, unplugged = false }: PowerOptions = {}): Promise<void> {
+  async powerOn({ clock, unplugged = false, watchdog = false }: PowerOptions = {}): Promise<void> {
     await this.cutPower();
     this.#console(`==== start ${++this.#starts} at ${new Date().toISOString()}`);
     this.#onSinceMs = Date.now();
@@ -185,6 +189,7 @@ export class Stand implements AsyncDisposable {
       image: this.card,
       engineSocket: this.engine.path,
       unplugged,
+      watchdog,
       shell: true,
       clock,
       onLine: (line) => this.#console(line),
@@ -244,7 +249,7 @@ export class Stand implements AsyncDisposable {
     } catch (error) {
       if (!limit.aborted) throw error;
       throw new Failed(
-        `${limitMs / 1000} s went by, and the printer was not seen ${what}; last: ${last ? JSON.stringify({ ...last.status, $typeName: undefined, update: last.update }, replaceBig) : "never"}`,
+        `${limitMs / 1000} s went by, and the printer was not seen ${what}; last: ${last ? JSON.stringify({ ...last.status, $typeName: undefined, update: last.update, system: last.system }, replaceBig) : "never"}`,
         { cause: error },
       );
     }
@@ -266,6 +271,37 @@ export class Stand implements AsyncDisposable {
     await this.seen(`running ${version}`, ({ update }) =>
       update?.version === version && update.phase === UpdatePhase.UP_TO_DATE ? true : undefined,
     );
+  }
+
+  /** Of the system, made when they are first asked for: they are large. */
+  systems(): Promise<Releases> {
+    const { systemBundle, key } = this.#options;
+    this.#systems ??= Releases.open(systemBundle, key, this.#folder).then((made) => this.#stack.use(made));
+    return this.#systems;
+  }
+
+  /** Of the system that runs, as the backend shows it. */
+  systemVersion(): Promise<string> {
+    return this.seen("with a system", ({ system }) => system?.version || undefined);
+  }
+
+  /** Waits until a system has proved itself, and runs. The board has started again for it, so its shell is another. */
+  async systemRunning(version: string): Promise<void> {
+    await this.seen(`running system ${version}`, ({ system }) =>
+      system?.version === version && system.phase === UpdatePhase.UP_TO_DATE ? true : undefined,
+    );
+    this.#hasShell = false;
+  }
+
+  /** Waits until a system was tried and given up. Resolves to why. The board has started again since. */
+  async systemGivenUp(version: string): Promise<string> {
+    const message = await this.seen(`giving system ${version} up`, ({ system }) =>
+      system?.phase === UpdatePhase.ROLLED_BACK && system.targetVersion === version && system.message
+        ? system.message
+        : undefined,
+    );
+    this.#hasShell = false;
+    return message;
   }
 
   /** Submits a job of so many sheets. */

@@ -48,6 +48,12 @@ export interface Registration {
   readonly loopback: boolean;
 }
 
+/** What a printer has said of its software. */
+const softwareOf = ({ update, system }: RegisteredPrinter) => ({
+  ...(update && { update }),
+  ...(system && { system }),
+});
+
 /** A status that has not changed is written again only so often. */
 const presenceIntervalMs = 10_000;
 
@@ -103,7 +109,7 @@ export class Printers {
       mode,
       address,
       ...(status && { status }),
-      ...(existing && { update: decode(existing.value).update }),
+      ...(existing && softwareOf(decode(existing.value))),
       seenTime: timestampFromMs(this.#now()),
     });
     const record = { keyHash: hashOf(key).toString("hex"), printer: encode(printer) };
@@ -205,13 +211,14 @@ export class Printers {
     );
   }
 
-  /** The printer said how its software is. */
-  async updated(printerId: PrinterId, update: UpdateStatus): Promise<void> {
+  /** The printer said how its software is, and the system below where that is kept current. */
+  async updated(printerId: PrinterId, update: UpdateStatus, system?: UpdateStatus): Promise<void> {
     await this.#records.change(printerId, (record) => {
-      const printer = decode(record);
+      const { system: _, ...printer } = decode(record);
       const changed = create(RegisteredPrinterSchema, {
         ...printer,
         update,
+        ...(system && { system }),
         seenTime: timestampFromMs(this.#now()),
       });
       return { ...record, printer: encode(changed) };

@@ -72,13 +72,13 @@ describe.each(storageKinds)("updates on %s storage", (kind) => {
   test("a bundle that was added is offered to the printers of its channel, and its bytes come back", async () => {
     const bytes = bytesOf("1.1.0");
     const { sha256 } = await updates.add(chunks(bytes), signal);
-    expect(await updates.offer(printer, status("1.0.0"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.0.0"))).toBeUndefined();
     await updates.setRollout(rollout("1.1.0"));
-    const offer = await updates.offer(printer, status("1.0.0"));
+    const offer = await updates.offer(printer, "app", status("1.0.0"));
     expect(offer?.bundles.map((one) => one.sha256)).toEqual([sha256]);
-    expect(await updates.offer(printer, status("1.1.0"))).toBeUndefined();
-    expect(await updates.offer(printer, status("1.0.0", "beta"))).toBeUndefined();
-    expect(await updates.offer(printer, status("1.0.0", "nightly"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.1.0"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.0.0", "beta"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.0.0", "nightly"))).toBeUndefined();
     const parts: Uint8Array[] = [];
     for await (const part of (await updates.bytes(sha256))!.bytes()) parts.push(part);
     expect(Buffer.concat(parts).equals(bytes)).toBe(true);
@@ -86,21 +86,23 @@ describe.each(storageKinds)("updates on %s storage", (kind) => {
 
   test("no printer at 0 percent, none while it is paused, none after it was stopped", async () => {
     await updates.setRollout(rollout("1.1.0", { percent: 0 }));
-    expect(await updates.offer(printer, status("1.0.0"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.0.0"))).toBeUndefined();
     await updates.setRollout(rollout("1.1.0", { state: "paused" }));
-    expect(await updates.offer(printer, status("1.0.0"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.0.0"))).toBeUndefined();
     await updates.setRollout(rollout("1.1.0"));
-    expect(await updates.offer(printer, status("1.0.0"))).toBeDefined();
+    expect(await updates.offer(printer, "app", status("1.0.0"))).toBeDefined();
     await updates.setRollout(rollout("1.1.0", { state: "stopped" }));
-    expect(await updates.offer(printer, status("1.0.0"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.0.0"))).toBeUndefined();
     expect(await updates.rollouts()).toEqual([]);
   });
 
   test("a step back is offered with a permit only", async () => {
     await updates.setRollout(rollout("1.1.0"));
-    expect(await updates.offer(printer, status("1.2.0"))).toBeUndefined();
+    expect(await updates.offer(printer, "app", status("1.2.0"))).toBeUndefined();
     await updates.setRollout(rollout("1.1.0", { downgradePermit: Buffer.from("permit") }));
-    expect((await updates.offer(printer, status("1.2.0")))?.downgradePermit).toEqual(Buffer.from("permit"));
+    expect((await updates.offer(printer, "app", status("1.2.0")))?.downgradePermit).toEqual(
+      Buffer.from("permit"),
+    );
   });
 
   test("each retry that is asked for is another attempt", async () => {
@@ -156,7 +158,7 @@ describe.each(storageKinds)("updates on %s storage", (kind) => {
   test("the runtime that an app needs is offered before it, where it was added", async () => {
     const node = { kind: "runtime", name: "node", main: "bin/node", runtime: undefined };
     await updates.add(chunks(bytesOf("24.0.0", node)), signal);
-    const offer = await updates.offer(printer, status("1.0.0"));
+    const offer = await updates.offer(printer, "app", status("1.0.0"));
     expect(offer?.bundles.map(({ manifest }) => manifest.kind)).toEqual(["runtime", "app"]);
     const runtime = offer!.bundles[0]!.sha256;
     await expect(updates.remove(runtime)).rejects.toThrow("stop that first");

@@ -63,7 +63,7 @@ export interface Offer {
   readonly downgradePermit: Uint8Array;
 }
 
-/** The largest bundle: an app with its runtime is a sixth of it. */
+/** The largest bundle: a system is two thirds of it. */
 const bundleMaxBytes = 256 * 1024 * 1024;
 /** No upload lasts so long, milliseconds. */
 const leftoverMs = 24 * 60 * 60 * 1000;
@@ -180,7 +180,7 @@ export class Updates {
   /** Begins, changes or ends a rollout. Resolves to what it is, or was when it ended. Throws `update-unknown`, `update-refused`. */
   async setRollout(change: RolloutChange): Promise<RolloutRecord> {
     const { version, channel, state, retry, downgradePermit } = change;
-    const bundle = await this.#app(version, change.board);
+    const bundle = await this.#rollable(version, change.board);
     const { sha256, manifest } = bundle;
     const { board } = manifest;
     if (!manifest.channels.includes(channel)) {
@@ -229,11 +229,11 @@ export class Updates {
   }
 
   /** A bundle that was added before the key set in force may be one that no board takes any more. Throws `update-refused`. */
-  async #requireTrusted(app: BundleRecord): Promise<void> {
+  async #requireTrusted(bundle: BundleRecord): Promise<void> {
     const keys = await this.#openKeySet();
     if (!keys) return;
-    const runtime = await this.#runtimeOf(app.manifest);
-    for (const { sha256, manifest } of runtime ? [app, runtime] : [app]) {
+    const runtime = await this.#runtimeOf(bundle.manifest);
+    for (const { sha256, manifest } of runtime ? [bundle, runtime] : [bundle]) {
       const start = await this.#startOf(sha256);
       try {
         decodeHead(start, keys);
@@ -261,10 +261,11 @@ export class Updates {
     return Buffer.concat(start);
   }
 
-  async #app(version: string, board: string): Promise<BundleRecord> {
+  /** The app or the system of a version; a runtime only comes with an app. */
+  async #rollable(version: string, board: string): Promise<BundleRecord> {
     const found = (await this.bundles()).filter(
       ({ manifest }) =>
-        manifest.kind === "app" && manifest.version === version && (!board || manifest.board === board),
+        manifest.kind !== "runtime" && manifest.version === version && (!board || manifest.board === board),
     );
     if (found.length > 1) {
       const boards = found.map(({ manifest }) => manifest.board).join(", ");
@@ -299,19 +300,23 @@ export class Updates {
     await this.#blobs.delete(sha256);
   }
 
-  /** What a printer whose software is so is to change to; undefined: nothing. */
-  async offer(printerId: PrinterId, status: UpdateStatus): Promise<Offer | undefined> {
+  /** What a printer whose app or system is so is to change to; undefined: nothing. */
+  async offer(
+    printerId: PrinterId,
+    kind: "app" | "system",
+    status: UpdateStatus,
+  ): Promise<Offer | undefined> {
     const rollout = (await this.#rollouts.get(rolloutKey(status.channel, status.board)))?.value;
     if (!rollout || rollout.paused || rollout.version === status.version) return undefined;
     if (!isIncluded(printerId, rollout.version, rollout.percent)) return undefined;
-    const app = (await this.#bundles.get(bundleKey(rollout.sha256)))?.value;
-    if (!app) return undefined;
+    const bundle = (await this.#bundles.get(bundleKey(rollout.sha256)))?.value;
+    if (bundle?.manifest.kind !== kind) return undefined;
     const downgradePermit = Buffer.from(rollout.downgradePermit, "base64");
     // Without a permit the printer would refuse a step back, and say so at every check.
     if (compareVersions(rollout.version, status.version) < 0 && downgradePermit.length === 0)
       return undefined;
-    const runtime = await this.#runtimeOf(app.manifest);
-    return { bundles: runtime ? [runtime, app] : [app], attempt: rollout.attempt, downgradePermit };
+    const runtime = await this.#runtimeOf(bundle.manifest);
+    return { bundles: runtime ? [runtime, bundle] : [bundle], attempt: rollout.attempt, downgradePermit };
   }
 
   /** A bundle's bytes, for a printer that was offered it; undefined when there is none of that name. */

@@ -12,6 +12,7 @@ import {
   type RegisteredPrinter,
   RegisteredPrinterSchema,
   UpdatePhase,
+  type UpdateStatus,
 } from "@platen/proto";
 import { type Command, InvalidArgumentError } from "commander";
 import { stateName } from "../domain/job.ts";
@@ -170,9 +171,13 @@ const updateTexts: Readonly<Record<number, string>> = {
   [UpdatePhase.REFUSED]: "refused",
 };
 
-/** The version that runs, and what is done about it. */
-export function softwareText({ capabilities, update }: RegisteredPrinter): string {
-  if (!update) return capabilities?.firmwareVersion ?? "";
+/** The version that runs and what is done about it; of a printer that keeps its system current too, after a comma. */
+export function softwareText({ capabilities, update, system }: RegisteredPrinter): string {
+  const app = update ? statusText(update) : (capabilities?.firmwareVersion ?? "");
+  return system ? `${app}, system ${statusText(system)}` : app;
+}
+
+function statusText(update: UpdateStatus): string {
   const { version, phase, targetVersion, percent, message } = update;
   const step = updateTexts[phase];
   if (!step) return message ? `${version} (${message})` : version;

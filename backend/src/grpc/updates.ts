@@ -8,9 +8,10 @@ import {
   RolloutState,
   UpdatePhaseSchema,
   UpdateService,
+  type UpdateStatus,
 } from "@platen/proto";
 import type { Printers } from "../app/printers.ts";
-import type { BundleRecord, RolloutChange, RolloutRecord, Updates } from "../app/updates.ts";
+import type { BundleRecord, Offer, RolloutChange, RolloutRecord, Updates } from "../app/updates.ts";
 import { parsePrinterId } from "../domain/ids.ts";
 import { requireOperator } from "./operator.ts";
 
@@ -37,34 +38,43 @@ export const printerUpdateService = ({
   intervalMs,
 }: PrinterUpdateDependencies) =>
   bindService(PrinterUpdateService, {
-    checkForUpdate: async ({ printerId: id, status }, { header }) => {
+    checkForUpdate: async ({ printerId: id, status: given, system: below }, { header }) => {
       const printerId = parsePrinterId(id);
       await printers.authenticate(printerId, header("authorization"));
-      if (!status) throw invalid("status is missing");
-      if (!UpdatePhaseSchema.value[status.phase]) throw invalid(`there is no update phase ${status.phase}`);
-      const names = [status.version, status.targetVersion, status.board, status.channel];
-      if (names.some((name) => name.length > nameMax)) throw invalid("a name in status is too long");
-      await printers.updated(printerId, { ...status, message: status.message.slice(0, messageMax) });
-      const offer = await updates.offer(printerId, status);
+      if (!given) throw invalid("status is missing");
+      const status = checked(given);
+      const system = below && checked(below);
+      await printers.updated(printerId, status, system);
+      const offer = await updates.offer(printerId, "app", status);
+      const systemOffer = system && (await updates.offer(printerId, "system", system));
       return {
         intervalMs,
         keySet: (await updates.keySetAfter(status.keySet)) ?? new Uint8Array(),
-        ...(offer && {
-          offer: {
-            attempt: offer.attempt,
-            downgradePermit: offer.downgradePermit,
-            bundles: offer.bundles.map(({ sha256, sizeBytes, manifest }) => ({
-              sha256Hex: sha256,
-              sizeBytes: BigInt(sizeBytes),
-              url: `${resultUrl()}/v1/updates/${sha256}`,
-              version: manifest.version,
-              payloadSha256Hex: manifest.payload.sha256,
-            })),
-          },
-        }),
+        ...(offer && { offer: offerMessage(offer, resultUrl()) }),
+        ...(systemOffer && { systemOffer: offerMessage(systemOffer, resultUrl()) }),
       };
     },
   });
+
+/** Throws `invalid-argument` for a status that is none. */
+function checked(status: UpdateStatus): UpdateStatus {
+  if (!UpdatePhaseSchema.value[status.phase]) throw invalid(`there is no update phase ${status.phase}`);
+  const names = [status.version, status.targetVersion, status.board, status.channel];
+  if (names.some((name) => name.length > nameMax)) throw invalid("a name in status is too long");
+  return { ...status, message: status.message.slice(0, messageMax) };
+}
+
+const offerMessage = ({ attempt, downgradePermit, bundles }: Offer, resultUrl: string) => ({
+  attempt,
+  downgradePermit: new Uint8Array(downgradePermit),
+  bundles: bundles.map(({ sha256, sizeBytes, manifest }) => ({
+    sha256Hex: sha256,
+    sizeBytes: BigInt(sizeBytes),
+    url: `${resultUrl}/v1/updates/${sha256}`,
+    version: manifest.version,
+    payloadSha256Hex: manifest.payload.sha256,
+  })),
+});
 
 async function* chunksOf(
   parts: AsyncIterator<AddBundleRequest>,

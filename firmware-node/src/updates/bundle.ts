@@ -84,9 +84,13 @@ async function hashOf(file: FileHandle, start: number, signal?: AbortSignal): Pr
   return hash.digest("hex");
 }
 
-async function check(file: FileHandle, keys: KeySet, signal?: AbortSignal): Promise<BundleHead> {
+async function readHead(file: FileHandle, keys: KeySet): Promise<BundleHead> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(headMaxBytes), 0, headMaxBytes, 0);
-  const head = decodeHead(buffer.subarray(0, bytesRead), keys);
+  return decodeHead(buffer.subarray(0, bytesRead), keys);
+}
+
+async function check(file: FileHandle, keys: KeySet, signal?: AbortSignal): Promise<BundleHead> {
+  const head = await readHead(file, keys);
   const { sizeBytes, sha256 } = head.manifest.payload;
   const { size } = await file.stat();
   if (size !== head.payloadStart + sizeBytes) {
@@ -100,6 +104,12 @@ const opened = (path: string): Promise<FileHandle> =>
   open(path).catch((cause: Error) => {
     throw invalid(`cannot be read: ${cause.message}`, cause);
   });
+
+/** Checks who signed a bundle, and not that it is whole. Throws `update-invalid`. */
+export async function headOf(path: string, keys: KeySet): Promise<BundleHead> {
+  await using file = await opened(path);
+  return await readHead(file, keys);
+}
 
 /**
  * Checks all of a bundle: who signed it, that it is whole, and that not a bit has changed. Throws `update-invalid`. Nothing

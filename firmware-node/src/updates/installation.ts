@@ -1,11 +1,12 @@
 /** From an offer to a version that lies beside what runs: its bundles are fetched, checked and unpacked. */
 import { join } from "node:path";
 import { type OfferedBundle, PlatenError, updateKeyOf, type UpdateOffer, UpdatePhase } from "@platen/proto";
-import { openDowngrade } from "@platen/proto/bundle";
+import { type Manifest, openDowngrade } from "@platen/proto/bundle";
 import type { HttpFetch } from "../adapters/http-fetch.ts";
 import { sleep } from "../app/backoff.ts";
 import type { Printer } from "../app/printer.ts";
 import type { Board } from "./board.ts";
+import { headOf } from "./bundle.ts";
 import { download, sweepDownloads } from "./download.ts";
 
 export interface InstallationSite {
@@ -80,6 +81,19 @@ export async function installOffer(site: InstallationSite, attempt: Attempt): Pr
       onVerified: () => say(UpdatePhase.INSTALLING),
     });
   }
+}
+
+/** Fetches the one bundle of an offer. Its head alone has been looked into then, and is signed by somebody trusted. */
+export async function fetchOne(
+  site: InstallationSite,
+  bundle: OfferedBundle,
+  attempt: Attempt,
+): Promise<{ file: string; manifest: Manifest }> {
+  requireHashes(bundle);
+  await sweep(site.board, [bundle]);
+  await attempt.say(UpdatePhase.DOWNLOADING, `fetching system ${bundle.version}`, 0);
+  const file = await downloadBundle(site, bundle, attempt);
+  return { file, manifest: (await headOf(file, await site.board.keys())).manifest };
 }
 
 async function downloadBundle(

@@ -4,7 +4,8 @@ import type { HttpFetch } from "../adapters/http-fetch.ts";
 import { sleep } from "../app/backoff.ts";
 import type { Printer } from "../app/printer.ts";
 import { Board } from "./board.ts";
-import { Health, type Supervision } from "./supervised.ts";
+import { type Check, Health, type Supervision } from "./supervised.ts";
+import { SystemLink } from "./system-link.ts";
 import { Updater } from "./updater.ts";
 
 export interface SelfUpdateOptions {
@@ -31,13 +32,19 @@ export interface SelfUpdate extends AsyncDisposable {
 /** Between looks at whether the engine is there, milliseconds. */
 const engineCheckMs = 500;
 
-/** On trial, renders the test pattern first, and throws when it does not come out right: then this version is not to be kept. */
+/** On trial, be it the app or the system below, renders the test pattern first, and throws when it does not come out right: then this version is not to be kept. */
 export async function startSelfUpdate(options: SelfUpdateOptions): Promise<SelfUpdate> {
   const { supervision, printer, connection, updateBoard: boardName, updateChannel: channel } = options;
   const board = new Board(supervision.root);
   const off = new AbortController();
   const slot = supervision.trial ? await board.trying() : await board.current();
-  const health = supervision.trial ? new Health() : undefined;
+  const link = new SystemLink();
+  const below = await link.status();
+  const report = (missing: readonly Check[]) => {
+    // For whoever asks why the trial failed; it is judged without.
+    link.report(missing).catch(() => {});
+  };
+  const health = below?.trial ? new Health(report) : supervision.trial ? new Health() : undefined;
   if (health) {
     await options.renderPattern(off.signal);
     health.passed("pattern");
@@ -47,6 +54,7 @@ export async function startSelfUpdate(options: SelfUpdateOptions): Promise<SelfU
     ...options,
     board,
     health,
+    system: below && { link, atStart: below },
     boardName,
     channel,
     version: slot?.manifest.version ?? "0.0.0",

@@ -61,14 +61,22 @@ export const sayFailing = (reason: string): void => say({ platen: "failing", rea
 /** Gathers what has been seen of the app's health, and says it at every change. */
 export class Health {
   readonly #missing = new Set<Check>(checks);
-  constructor() {
-    say({ platen: "health", missing: [...this.#missing] });
+  readonly #onChange: (missing: readonly Check[]) => void;
+  constructor(onChange: (missing: readonly Check[]) => void = () => {}) {
+    this.#onChange = onChange;
+    this.#tell();
   }
+
+  #tell(): void {
+    say({ platen: "health", missing: [...this.#missing] });
+    this.#onChange(this.missing);
+  }
+
   get missing(): readonly Check[] {
     return [...this.#missing];
   }
 
   passed(check: Check): void {
-    if (this.#missing.delete(check)) say({ platen: "health", missing: [...this.#missing] });
+    if (this.#missing.delete(check)) this.#tell();
   }
 }

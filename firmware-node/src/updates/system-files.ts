@@ -41,6 +41,8 @@ export type SystemRequest = z.infer<typeof requestSchema>;
 export const statusSchema = z.strictObject({
   /** Of the system that runs. */
   version: z.string(),
+  /** What it is for, as bundles name it. */
+  board: z.string(),
   slot: z.enum(["a", "b"]),
   /** It runs on trial. */
   trial: z.boolean(),

@@ -1,30 +1,33 @@
 /**
- * Keeps the printer's software current: asks the backend, fetches, installs beside what runs, waits until nothing is printed, and
- * asks the launcher for a trial. Says at every step how far it is. Nothing here can harm what runs: that only changes when the
- * launcher has seen the new version prove itself.
+ * Keeps the printer's software current, the app and the system below it: asks the backend, fetches, installs beside what runs,
+ * waits until nothing is printed, and asks for a trial. Says at every step how far it is. Nothing here can harm what runs: that
+ * only changes when the new version has proved itself.
  */
 import {
   type CheckForUpdateResponse,
-  hasCode,
-  type OfferedBundle,
-  type PlatenError,
+  PlatenError,
   PrinterStateReason,
   type PrinterUpdateService,
   type ServiceClient,
   toPlatenError,
-  type UpdateOffer,
   UpdatePhase,
 } from "@platen/proto";
 import { sleep } from "../app/backoff.ts";
 import type { Printer } from "../app/printer.ts";
-import { type Attempt, type InstallationSite, installOffer, sweep } from "./installation.ts";
+import { type InstallationSite, sweep } from "./installation.ts";
+import { appLayer, systemLayer } from "./layers.ts";
 import type { Health } from "./supervised.ts";
+import type { SystemStatus } from "./system-files.ts";
+import type { SystemLink } from "./system-link.ts";
+import { type Layer, type Progress, Track } from "./track.ts";
 
 export interface UpdaterOptions extends InstallationSite {
-  /** Of the version that runs. */
+  /** Of the app that runs. */
   readonly version: string;
-  /** Present while that is on trial. */
+  /** Present while that, or the system, is on trial. */
   readonly health: Pick<Health, "missing" | "passed"> | undefined;
+  /** Where the board has a service for systems: the way to it, and what it said when this app was started. */
+  readonly system?: { readonly link: SystemLink; readonly atStart: SystemStatus } | undefined;
   readonly printer: Pick<Printer, "printerId" | "status" | "endsAreTold" | "pause">;
   readonly client: Pick<ServiceClient<typeof PrinterUpdateService>, "checkForUpdate">;
   /** Told of each step, for people. */
@@ -32,27 +35,6 @@ export interface UpdaterOptions extends InstallationSite {
   /** Monotonic, milliseconds. */
   readonly nowMs: () => number;
 }
-
-interface Progress {
-  readonly phase: UpdatePhase;
-  readonly targetVersion?: string;
-  readonly percent?: number;
-  readonly message?: string;
-}
-
-/** An offer that came to nothing. */
-interface Setback {
-  /** As `keyOf` names it. */
-  readonly key: string;
-  readonly progress: Progress;
-  readonly times: number;
-  /** When it is taken up again; Infinity for one that is refused. */
-  readonly againMs: number;
-}
-
-/** What tells offers apart: the app, and which attempt it is. */
-const keyOf = (offer: UpdateOffer | undefined): string =>
-  offer ? `${offer.bundles.at(-1)?.sha256Hex} ${offer.attempt}` : "";
 
 const callTimeoutMs = 15_000;
 /** After a check that failed, milliseconds. */
@@ -65,54 +47,59 @@ const idleCheckMs = 500;
 const untoldMaxMs = 600_000;
 /** Between looks at whether the launcher has kept this version, milliseconds. */
 const keptCheckMs = 100;
-
-/** How long an offer is left alone that failed so often, milliseconds: a minute, and twice as long each time up to an hour. */
-const pauseMs = (times: number): number => Math.min(3_600_000, 60_000 * 2 ** (times - 1));
+/** A board that was told to start again does it sooner, milliseconds. */
+const restartMaxMs = 300_000;
 
 /** Until the next check where the backend wants one every `intervalMs`: not all printers at once. */
 export const untilNextMs = (intervalMs: number): number =>
   Math.min(intervalMs, intervalMaxMs) * (0.75 + Math.random() / 2);
 
-/** What the offer itself is the reason for: it is not tried again as it is. */
-const isRefusal = (error: unknown): error is PlatenError =>
-  hasCode(error, "update-invalid", "update-refused");
+const lastOf = (last: { version: string; outcome: string; reason: string } | undefined): Progress =>
+  !last || last.outcome === "good"
+    ? { phase: UpdatePhase.UP_TO_DATE }
+    : { phase: UpdatePhase.ROLLED_BACK, targetVersion: last.version, message: last.reason };
 
 export class Updater {
   readonly #options: UpdaterOptions;
-  #progress: Progress = { phase: UpdatePhase.UP_TO_DATE };
-  #setback: Setback | undefined;
+  readonly #app: Track;
+  readonly #system: Track | undefined;
   /** Why the key set that the backend hands on is not taken; else empty. */
   #keyTrouble = "";
-  /** While a version is on trial: a print that it began could be cut when it fails. */
+  /** While something is on trial: a print that it began could be cut when it fails. */
   #pause: Disposable | undefined;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
     this.#pause = options.health && options.printer.pause();
+    const { onStep, nowMs, system } = options;
+    const track = (layer: Layer) =>
+      new Track({
+        layer,
+        check: (signal) => this.#check(signal),
+        whenIdle: (signal) => this.#whenIdle(signal),
+        onStep,
+        nowMs,
+      });
+    this.#app = track(appLayer(options));
+    this.#system = system && track(systemLayer(options, system.link));
   }
 
   /** Resolves when the printer should be started anew for a trial; rejects when `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { health } = this.#options;
-    this.#progress = await this.#atStart();
+    await this.#begin();
     for (;;) {
       let waitMs = retryMs;
       try {
-        const { offer, keySet, intervalMs } = await this.#check(signal);
+        const answer = await this.#check(signal);
+        const { keySet, intervalMs } = answer;
         // A version that cannot ask for the next one is not to be kept.
         health?.passed("backend");
         waitMs = intervalMs || retryMs;
-        if (keySet.length > 0 && (await this.#trust(keySet))) continue;
-        if (this.#pause && health?.missing.length === 0) {
-          await this.#kept(signal);
-          this.#pause[Symbol.dispose]();
-          this.#pause = undefined;
-          this.#progress = { phase: UpdatePhase.UP_TO_DATE };
-          await this.#check(signal);
-          await sweep(this.#options.board, []);
-        }
+        if (keySet.length > 0 && (await this.#trust(keySet, signal))) continue;
+        if (this.#pause && health?.missing.length === 0) await this.#proved(signal);
         if (this.#pause) waitMs = Math.min(waitMs, retryMs);
-        else if (offer && (await this.#take(offer, signal))) return;
+        else if (await this.#take(answer, signal)) return;
       } catch (error) {
         signal.throwIfAborted();
         this.#options.onStep(`no update for now: ${toPlatenError(error).message}`);
@@ -121,19 +108,58 @@ export class Updater {
     }
   }
 
+  async #begin(): Promise<void> {
+    const { board, health, system, version } = this.#options;
+    const trying = (targetVersion: string) => ({ phase: UpdatePhase.TRYING, targetVersion });
+    const below = system?.atStart;
+    this.#app.progress = health && !below?.trial ? trying(version) : lastOf((await board.state()).last);
+    if (this.#system && below) {
+      this.#system.progress = below.trial ? trying(below.version) : lastOf(below.last);
+    }
+  }
+
+  /** Resolves to whether the printer should be started anew. */
+  async #take({ offer, systemOffer }: CheckForUpdateResponse, signal: AbortSignal): Promise<boolean> {
+    if (offer && (await this.#app.take(offer, signal))) return true;
+    const pause = systemOffer && (await this.#system?.take(systemOffer, signal));
+    if (!pause) return false;
+    // The board goes down, and this with it.
+    using _ = pause;
+    await sleep(restartMaxMs, signal);
+    throw new PlatenError("internal", "the board did not start again for the new system");
+  }
+
+  /** All checks are passed: what was on trial stays. */
+  async #proved(signal: AbortSignal): Promise<void> {
+    const { system, board } = this.#options;
+    await this.#kept(signal);
+    if (system?.atStart.trial) await system.link.ask({ action: "keep" }, signal);
+    this.#pause?.[Symbol.dispose]();
+    this.#pause = undefined;
+    for (const track of [this.#app, this.#system]) {
+      if (track?.progress.phase === UpdatePhase.TRYING) track.progress = { phase: UpdatePhase.UP_TO_DATE };
+    }
+    await this.#check(signal);
+    await sweep(board, []);
+  }
+
   /**
    * Takes a key set, if the present one vouches for it. Resolves to whether it did: there may be another then, and what was
    * refused may be trusted now. Otherwise updates go on with the keys that there are.
    */
-  async #trust(bytes: Uint8Array): Promise<boolean> {
-    const { board, onStep } = this.#options;
+  async #trust(bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    const { board, onStep, system } = this.#options;
     try {
       const { number } = await board.keys();
+      // First the system's service: should the power go in between, the set comes once more.
+      const keySet = Buffer.from(bytes).toString("base64");
+      await system?.link.ask({ action: "trust", keySet }, signal);
       const next = await board.rotateKeys(bytes);
       this.#keyTrouble = "";
       if (next.number === number) return false;
       onStep(`key set ${next.number} is trusted from now on`);
-      this.#setback = undefined;
+      this.#app.forgive();
+      this.#system?.forgive();
       return true;
     } catch (error) {
       const trouble = `key set not taken: ${toPlatenError(error).message}`;
@@ -149,132 +175,40 @@ export class Updater {
     while ((await board.current())?.manifest.version !== version) await sleep(keptCheckMs, signal);
   }
 
-  async #atStart(): Promise<Progress> {
-    const { board, health } = this.#options;
-    if (health) return { phase: UpdatePhase.TRYING, targetVersion: this.#options.version };
-    const { last } = await board.state();
-    if (!last || last.outcome === "good") return { phase: UpdatePhase.UP_TO_DATE };
-    return { phase: UpdatePhase.ROLLED_BACK, targetVersion: last.version, message: last.reason };
-  }
-
   async #check(signal: AbortSignal): Promise<CheckForUpdateResponse> {
-    const { board, version, printer, client, printerKey, boardName, channel } = this.#options;
+    const { board, version, printer, client, printerKey, boardName, channel, system } = this.#options;
     const { number: keySet } = await board.keys();
     const { starts } = await board.state();
     const status = {
       message: this.#keyTrouble,
-      ...this.#progress,
+      ...this.#app.progress,
       version,
       board: boardName,
       channel,
       keySet,
       starts: BigInt(starts),
     };
+    const below = system && {
+      ...this.#system?.progress,
+      version: system.atStart.version,
+      board: system.atStart.board,
+      channel,
+      keySet,
+    };
     const headers = { authorization: `Bearer ${printerKey()}` };
     return client.checkForUpdate(
-      { printerId: printer.printerId, status },
+      { printerId: printer.printerId, status, ...(below && { system: below }) },
       { signal, timeoutMs: callTimeoutMs, headers },
     );
   }
 
-  /** Goes on to another step, and says so. Resolves to what the backend says to it; that it cannot hear it just now stops nothing but a trial. */
-  async #step(
-    progress: Progress,
-    signal: AbortSignal,
-    text?: string,
-  ): Promise<CheckForUpdateResponse | undefined> {
-    const before = this.#progress;
-    this.#progress = progress;
-    if (text) this.#options.onStep(text);
-    return this.#check(signal).catch((error: unknown) => {
-      signal.throwIfAborted();
-      if (progress.phase !== UpdatePhase.TRYING) return undefined;
-      // The version would have to reach it to be kept.
-      this.#progress = before;
-      throw error;
-    });
-  }
-
-  /** Resolves to whether the printer should be started anew. */
-  async #take(offer: UpdateOffer, signal: AbortSignal): Promise<boolean> {
-    const app = offer.bundles.at(-1);
-    if (!app) return false;
-    const { version: targetVersion } = app;
-    const key = keyOf(offer);
-    const setback = this.#setback?.key === key ? this.#setback : undefined;
-    const isLeftAlone = setback !== undefined && this.#options.nowMs() < setback.againMs;
-    const failure = isLeftAlone ? setback.progress : await this.#knownFailure(offer, app);
-    if (failure) {
-      const { phase, targetVersion: shown } = this.#progress;
-      if (failure.phase !== phase || failure.targetVersion !== shown) await this.#step(failure, signal);
-      return false;
-    }
-    const withdrawn = new AbortController();
-    const attempt: Attempt = {
-      offer,
-      signal: AbortSignal.any([signal, withdrawn.signal]),
-      say: async (phase, text, percent) => {
-        const progress = { phase, targetVersion, ...(percent !== undefined && { percent }) };
-        const answer = await this.#step(progress, signal, text);
-        if (answer && keyOf(answer.offer) !== key) withdrawn.abort();
-        withdrawn.signal.throwIfAborted();
-      },
-    };
-    try {
-      await installOffer(this.#options, attempt);
-      await attempt.say(UpdatePhase.WAITING, `version ${targetVersion} is ready`);
-      await this.#leave(attempt, app);
-      return true;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (withdrawn.signal.aborted) {
-        const text = `version ${targetVersion} is no longer offered: what has come of it stays`;
-        await this.#step({ phase: UpdatePhase.UP_TO_DATE }, signal, text);
-        return false;
-      }
-      if (hasCode(error, "unavailable", "deadline-exceeded")) throw error;
-      this.#setback = this.#setbackOf(error, key, targetVersion, (setback?.times ?? 0) + 1);
-      const { progress } = this.#setback;
-      await this.#step(progress, signal, `version ${targetVersion} is refused: ${progress.message}`);
-      return false;
-    }
-  }
-
-  #setbackOf(error: unknown, key: string, targetVersion: string, times: number): Setback {
-    const { message } = toPlatenError(error);
-    const leftMs = isRefusal(error) ? Number.POSITIVE_INFINITY : pauseMs(times);
-    const again = isRefusal(error) ? "" : `; tried again in ${leftMs / 60_000} min`;
-    return {
-      key,
-      progress: { phase: UpdatePhase.REFUSED, targetVersion, message: message + again },
-      times,
-      againMs: this.#options.nowMs() + leftMs,
-    };
-  }
-
-  /** What became of the same offer in an earlier trial. */
-  async #knownFailure({ attempt }: UpdateOffer, app: OfferedBundle): Promise<Progress | undefined> {
-    const { failed } = await this.#options.board.state();
-    const failure = failed[app.payloadSha256Hex];
-    if (!failure || failure.attempt < attempt) return undefined;
-    return { phase: UpdatePhase.ROLLED_BACK, targetVersion: app.version, message: failure.reason };
-  }
-
-  /** Asks for the trial of what is ready, when the printer is idle. It takes no more prints from then on, unless this throws. */
-  async #leave({ offer, signal, say }: Attempt, { version, payloadSha256Hex }: OfferedBundle): Promise<void> {
-    const { board, printer, nowMs } = this.#options;
+  async #whenIdle(signal: AbortSignal): Promise<Disposable> {
+    const { printer, nowMs } = this.#options;
     for (let printedMs = nowMs(); !this.#isIdle(nowMs() - printedMs); ) {
       if (printer.status().heldJobs > 0) printedMs = nowMs();
       await sleep(idleCheckMs, signal);
     }
-    const pause = printer.pause();
-    try {
-      await say(UpdatePhase.TRYING, `changing to version ${version}`);
-      await board.askTrial(payloadSha256Hex, offer.attempt);
-    } catch (error) {
-      pause[Symbol.dispose]();
-      throw error;
-    }
+    return printer.pause();
   }
 
   /**

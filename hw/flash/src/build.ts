@@ -305,7 +305,13 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
     }),
   );
   const facts = { version, channel: options.channel, runtime: all.runtimeNeeded };
-  const systemInputs = [root, kernel, JSON.stringify(facts), keyIdOf(releaseKey), await textOf("src/bundle.ts")];
+  const systemInputs = [
+    root,
+    kernel,
+    JSON.stringify(facts),
+    keyIdOf(releaseKey),
+    await textOf("src/bundle.ts"),
+  ];
   const systemBundle = await steps.step("system", systemInputs, (to) =>
     packSystem(
       join(to, "bundle"),

@@ -58,7 +58,10 @@ export async function run(
 
 async function exists(command: string): Promise<boolean> {
   for (const folder of command.startsWith("/") ? ["/"] : folders) {
-    const found = await access(join(folder, command), command.startsWith("/") ? constants.R_OK : constants.X_OK).then(
+    const found = await access(
+      join(folder, command),
+      command.startsWith("/") ? constants.R_OK : constants.X_OK,
+    ).then(
       () => true,
       () => false,
     );
@@ -75,6 +78,7 @@ const packageOf = {
   mmdebstrap: "mmdebstrap",
   "qemu-aarch64-static": "qemu-user-static",
   mksquashfs: "squashfs-tools",
+  unsquashfs: "squashfs-tools",
   "mkfs.vfat": "dosfstools",
   mcopy: "mtools",
   mdir: "mtools",

@@ -40,10 +40,7 @@ export function withNode(
   if (struct.readUInt32BE(rootEnd) !== tokens.endNode || struct.readUInt32BE(rootEnd + 4) !== tokens.end) {
     throw new PlatenError("invalid-argument", "the device tree's structure does not end as one does");
   }
-  let strings = bytes.subarray(
-    at(field.stringsOffset),
-    at(field.stringsOffset) + at(field.stringsSize),
-  );
+  let strings = bytes.subarray(at(field.stringsOffset), at(field.stringsOffset) + at(field.stringsSize));
   const node = [word(tokens.beginNode), padded(Buffer.from(`${name}\0`))];
   for (const [key, given] of Object.entries(properties)) {
     const value = valueOf(given);

@@ -11,11 +11,7 @@ export const platenId = 900;
 const wanted = {
   "local-fs-pre.target.wants": ["platen-grow.service"],
   "local-fs.target.wants": ["platen-folders.service"],
-  "sysinit.target.wants": [
-    "systemd-timesyncd.service",
-    "systemd-resolved.service",
-    "platen-trial.timer",
-  ],
+  "sysinit.target.wants": ["systemd-timesyncd.service", "systemd-resolved.service", "platen-trial.timer"],
   "multi-user.target.wants": [
     "systemd-networkd.service",
     "platen-provision.service",

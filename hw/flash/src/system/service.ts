@@ -107,8 +107,7 @@ export class SystemService {
   }
 
   async #keys(): Promise<KeySet> {
-    const bytes =
-      (await readFileIfAny(this.#keysFile)) ?? (await readFileIfAny(this.#options.imageKeys));
+    const bytes = (await readFileIfAny(this.#keysFile)) ?? (await readFileIfAny(this.#options.imageKeys));
     if (!bytes) throw new PlatenError("configuration", "the system has no keys to check updates with");
     return openKeySet(bytes);
   }
@@ -124,6 +123,7 @@ export class SystemService {
     const { last, failed } = await readState(this.#stateFile);
     const status: SystemStatus = {
       version: running.version,
+      board: this.#options.board,
       slot: this.#slot,
       trial: await this.#isTrial(),
       ...(last && { last }),

@@ -4,7 +4,14 @@ import { createHash, type Hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { type Disk, disk, diskError, readFrom, replaceFile, unpackBundle } from "@platen/firmware-node/updates";
+import {
+  type Disk,
+  disk,
+  diskError,
+  readFrom,
+  replaceFile,
+  unpackBundle,
+} from "@platen/firmware-node/updates";
 import { PlatenError } from "@platen/proto";
 import type { BundleHead } from "@platen/proto/bundle";
 
@@ -34,14 +41,16 @@ export interface SlotPlace {
 /** The kernel's name while the slot is not whole: U-Boot does not start it then. */
 const part = (path: string): string => `${path}.part`;
 
-const invalid = (what: string): PlatenError => new PlatenError("update-invalid", `the system's bundle ${what}`);
+const invalid = (what: string): PlatenError =>
+  new PlatenError("update-invalid", `the system's bundle ${what}`);
 
 /** What was written to each file, to hold what is read back against. */
 type Written = Map<string, { readonly sizeBytes: number; readonly hash: Hash }>;
 
 /** Puts each file of a bundle in its place, and lets nothing else in. */
 function slotDisk({ root, rootBytes, boot }: SlotPlace, written: Written): Disk {
-  const no = (path: string) => Promise.reject(invalid(`holds ${basename(path)}, which is no part of a system`));
+  const no = (path: string) =>
+    Promise.reject(invalid(`holds ${basename(path)}, which is no part of a system`));
   return {
     ...disk,
     makeFolder: (path) => (path === boot ? disk.makeFolder(path) : no(path)),

@@ -147,7 +147,13 @@ export async function makeBoot(to: string, options: BootOptions): Promise<void> 
   }
 }
 
-async function makeFat(to: string, folder: string, epochS: number, signal?: AbortSignal): Promise<void> {
+/** A FAT with all that is in `folder`, as the file `to`. */
+export async function makeFat(
+  to: string,
+  folder: string,
+  epochS: number,
+  signal?: AbortSignal,
+): Promise<void> {
   for (const entry of await readdir(folder, { recursive: true }))
     await utimes(join(folder, entry), epochS, epochS);
   const blocks = String(bootBytes / 1024);

@@ -25,12 +25,15 @@ export function bootScript(text: string): Buffer {
   return Buffer.concat([header, data]);
 }
 
+/** U-Boot's own words for: start at once, look for no key, and let no Ctrl-C end what is under way (common/cli.c). */
+const undisturbed = { bootdelay: -2, bootsecure: 1, bootcmd: "bootd" };
+
 /**
- * The device tree that U-Boot itself gets, with what it takes from there (doc/device-tree-bindings/config.txt): it starts at once,
- * and looks for no key. The serial line may be the engine's, and whatever is on it is no person who wants a prompt.
+ * The device tree that U-Boot itself gets, with what it takes from there. The serial line may be the engine's, and whatever is on
+ * it is no person who wants a prompt.
  */
 export const forUBoot = (tree: Uint8Array, settings: Readonly<Record<string, string>> = {}): Buffer =>
-  withNode(tree, "config", { bootdelay: -2, ...settings });
+  withNode(tree, "config", { ...undisturbed, ...settings });
 
 /** Names an emulated board's further arguments of the kernel in that tree. */
 export const argumentsProperty = "platen,arguments";

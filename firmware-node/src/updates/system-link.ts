@@ -17,7 +17,7 @@ import {
 } from "./system-files.ts";
 
 /** Between looks at the answer, milliseconds. */
-const lookMs = 500;
+const lookMs = 250;
 /** No card is so slow, milliseconds. */
 const answerMaxMs = 30 * 60_000;
 

@@ -27,6 +27,9 @@ const cardBytes = 2e9;
 /** A machine that does much else takes so long at most to start an emulated board, or to print on it. */
 export const patienceMs = 10 * 60_000;
 
+/** A system is fetched, checked, written, read back, and started. */
+export const systemPatienceMs = 3 * patienceMs;
+
 /** Of a job that is printed here, sheets. */
 const sheetsMax = 3;
 
@@ -287,19 +290,19 @@ export class Stand implements AsyncDisposable {
 
   /** Waits until a system has proved itself, and runs. The board has started again for it, so its shell is another. */
   async systemRunning(version: string): Promise<void> {
-    await this.seen(`running system ${version}`, ({ system }) =>
-      system?.version === version && system.phase === UpdatePhase.UP_TO_DATE ? true : undefined,
-    );
+    const isIt = ({ system }: RegisteredPrinter) =>
+      system?.version === version && system.phase === UpdatePhase.UP_TO_DATE ? true : undefined;
+    await this.seen(`running system ${version}`, isIt, systemPatienceMs);
     this.#hasShell = false;
   }
 
   /** Waits until a system was tried and given up. Resolves to why. The board has started again since. */
   async systemGivenUp(version: string): Promise<string> {
-    const message = await this.seen(`giving system ${version} up`, ({ system }) =>
+    const why = ({ system }: RegisteredPrinter) =>
       system?.phase === UpdatePhase.ROLLED_BACK && system.targetVersion === version && system.message
         ? system.message
-        : undefined,
-    );
+        : undefined;
+    const message = await this.seen(`giving system ${version} up`, why, systemPatienceMs);
     this.#hasShell = false;
     return message;
   }

@@ -3,13 +3,13 @@ import { appendFile, chmod, mkdir, readFile, rm, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "@platen/hw/link";
-import { UpdatePhase } from "@platen/proto";
+import { type RegisteredPrinter, UpdatePhase } from "@platen/proto";
 import { systemBoardName } from "../../../hw/flash/src/bundle.ts";
 import { run } from "../../../hw/flash/src/command.ts";
 import { cpio } from "../../../hw/flash/src/cpio.ts";
 import { rootFile, slotFiles } from "../../../hw/flash/src/system/slot.ts";
 import { Failed } from "../failed.ts";
-import type { Stand } from "../stand.ts";
+import { type Stand, systemPatienceMs } from "../stand.ts";
 import type { PowerCuts } from "./power.ts";
 import type { Notes, Scenario } from "./scenario.ts";
 
@@ -127,11 +127,12 @@ async function survive(stand: Stand, notes: Notes, { change, watchdog = false }:
   await rollOut(stand, version, await (await stand.systems()).make(version, { change }));
   const beganMs = performance.now();
   try {
-    const tries = () => stand.board.console.filter((line) => /starting slot [ab] platen.trial/.test(line)).length;
+    const tries = () =>
+      stand.board.console.filter((line) => /starting slot [ab] platen.trial/.test(line)).length;
     const message = await stand.systemGivenUp(version);
-    await stand.seen(`giving system ${version} up for good`, ({ system }) =>
-      tries() >= 2 && system?.phase === UpdatePhase.ROLLED_BACK ? true : undefined,
-    );
+    const isOver = ({ system }: RegisteredPrinter) =>
+      tries() >= 2 && system?.phase === UpdatePhase.ROLLED_BACK ? true : undefined;
+    await stand.seen(`giving system ${version} up for good`, isOver, systemPatienceMs);
     const tookS = Math.round((performance.now() - beganMs) / 1000);
     notes.saw(`platen printers says "${message}", after ${tries()} trials and ${tookS} s`);
     await stand.ready();
@@ -164,10 +165,11 @@ async function cutOnce(stand: Stand, notes: Notes, moment: number, count: number
   const version = stand.nextVersion();
   await rollOut(stand, version, await (await stand.systems()).make(version));
   try {
-    await stand.seen(`on its way to system ${version}`, ({ system }) => {
-      const isThere = system?.targetVersion === version && system.phase >= phase;
-      return isThere || system?.version === version ? true : undefined;
-    });
+    const isThere = ({ system }: RegisteredPrinter) =>
+      (system?.targetVersion === version && system.phase >= phase) || system?.version === version
+        ? true
+        : undefined;
+    await stand.seen(`on its way to system ${version}`, isThere, systemPatienceMs);
     const cutMs = Math.round(moment * lengthMs);
     await delay(cutMs, undefined, { signal: stand.signal });
     await stand.cutPower();

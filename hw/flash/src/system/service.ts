@@ -211,7 +211,7 @@ export class SystemService {
     await this.#publish({ installing: true });
     const headBytes = await startOf(file, head.payloadStart);
     const place = { root: roots[other], rootBytes, boot: join(boot, other) };
-    await writable(() => writeSlot(place, file, head, headBytes, signal));
+    await writable(() => writeSlot(place, file, head, headBytes, { signal }));
     log(`system ${head.manifest.version} is in slot ${other}`);
   }
 

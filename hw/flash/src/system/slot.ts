@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import {
   type Disk,
-  disk,
+  disk as realDisk,
   diskError,
   readFrom,
   replaceFile,
@@ -44,11 +44,11 @@ const part = (path: string): string => `${path}.part`;
 const invalid = (what: string): PlatenError =>
   new PlatenError("update-invalid", `the system's bundle ${what}`);
 
-/** What was written to each file, to hold what is read back against. */
-type Written = Map<string, { readonly sizeBytes: number; readonly hash: Hash }>;
+/** What was written where, by its name in the bundle, to hold what is read back against. */
+type Written = Map<string, { readonly path: string; readonly sizeBytes: number; readonly hash: Hash }>;
 
 /** Puts each file of a bundle in its place, and lets nothing else in. */
-function slotDisk({ root, rootBytes, boot }: SlotPlace, written: Written): Disk {
+function slotDisk({ root, rootBytes, boot }: SlotPlace, written: Written, disk: Disk): Disk {
   const no = (path: string) =>
     Promise.reject(invalid(`holds ${basename(path)}, which is no part of a system`));
   return {
@@ -71,7 +71,7 @@ function slotDisk({ root, rootBytes, boot }: SlotPlace, written: Written): Disk 
         }
       };
       await (isRoot ? overwrite(to, counted()) : disk.writeFile(to, counted(), mode));
-      written.set(to, { sizeBytes, hash });
+      written.set(name, { path: to, sizeBytes, hash });
     },
   };
 }
@@ -91,7 +91,7 @@ const forget = (path: string) => promisify(execFile)("dd", [`if=${path}`, "iflag
 
 /** Throws `internal` where the card does not hold what it was given. */
 async function readBack(written: Written, signal?: AbortSignal): Promise<void> {
-  for (const [path, { sizeBytes, hash }] of written) {
+  for (const { path, sizeBytes, hash } of written.values()) {
     await forget(path);
     await using file = await open(path);
     const read = createHash("sha256");
@@ -117,7 +117,7 @@ export async function writeSlot(
   bundle: string,
   head: BundleHead,
   headBytes: Uint8Array,
-  signal?: AbortSignal,
+  { signal, disk = realDisk }: { readonly signal?: AbortSignal | undefined; readonly disk?: Disk } = {},
 ): Promise<void> {
   const { boot } = place;
   const kernel = join(boot, slotFiles.kernel);
@@ -127,7 +127,7 @@ export async function writeSlot(
   await disk.removeTree(boot);
   await disk.syncFolder(dirname(boot));
   const written: Written = new Map();
-  await unpackBundle(bundle, head, boot, { disk: slotDisk(place, written), ...(signal && { signal }) });
+  await unpackBundle(bundle, head, boot, { disk: slotDisk(place, written, disk), ...(signal && { signal }) });
   if (written.size !== files.length) throw invalid("lacks a part of a system");
   await readBack(written, signal);
   await replaceFile(disk, join(boot, slotFiles.head), headBytes);

@@ -164,6 +164,20 @@ describe.each(storageKinds)("updates on %s storage", (kind) => {
     await expect(updates.remove(runtime)).rejects.toThrow("stop that first");
   });
 
+  test("a system is rolled out beside an app, to the boards that it is for, and never in an app's place", async () => {
+    const system = { kind: "system", name: "platen-system", main: "vmlinuz", board: "card", updaterMin: 2 };
+    await updates.add(chunks(bytesOf("7.0.0", system)), signal);
+    expect((await updates.setRollout(rollout("7.0.0"))).board).toBe("card");
+    const below = { ...status("1.0.0"), board: "card" };
+    const kinds = async (kind: "app" | "system", of: typeof below) =>
+      (await updates.offer(printer, kind, of))?.bundles.map(({ manifest }) => manifest.kind);
+    expect(await kinds("system", below)).toEqual(["system"]);
+    expect(await kinds("app", below)).toBeUndefined();
+    expect(await kinds("system", status("1.0.0"))).toBeUndefined();
+    expect(await kinds("app", status("1.0.0"))).toEqual(["runtime", "app"]);
+    await updates.setRollout(rollout("7.0.0", { state: "stopped" }));
+  });
+
   test("a version is one set of bytes: others under its name are refused", async () => {
     await updates.add(chunks(bytesOf("1.1.0")), signal);
     const other = bytesOf("1.1.0", { commit: "0".repeat(40) });

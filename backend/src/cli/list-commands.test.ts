@@ -17,6 +17,13 @@ test.each([
   expect(softwareText(printer)).toBe(text);
 });
 
+test("the system of a printer that keeps it current is told after its software", () => {
+  const app = { version: "1.0.0", phase: UpdatePhase.UP_TO_DATE };
+  const below = { version: "0.1.0", phase: UpdatePhase.TRYING, targetVersion: "0.2.0" };
+  const printer = create(RegisteredPrinterSchema, { update: app, system: below });
+  expect(softwareText(printer)).toBe("1.0.0, system 0.1.0 (0.2.0 trying)");
+});
+
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;

@@ -5,6 +5,7 @@ import { PlatenError, toPlatenError } from "@platen/proto";
 import { Command, Option } from "commander";
 import { Board } from "./board.ts";
 import { launch } from "./launcher.ts";
+import { SystemLink } from "./system-link.ts";
 
 interface Common {
   board: string;
@@ -48,6 +49,7 @@ function run(args: readonly string[], options: RunOptions): Promise<void> {
       stopLimitMs: options.stopLimitS * 1000,
       restartDelayMs: 1000,
       log: say,
+      isSystemOnTrial: async () => (await new SystemLink().status())?.trial ?? false,
     },
     stopSignal(),
   );

@@ -46,7 +46,7 @@ async function trialOf(
 async function launchUntil(
   board: Board,
   wanted: Pick<RegExp, "test">,
-  limits: { trial?: number; silence?: number } = {},
+  limits: { trial?: number; silence?: number; isSystemOnTrial?: () => Promise<boolean> } = {},
 ) {
   const stop = new AbortController();
   const lines: string[] = [];
@@ -60,6 +60,7 @@ async function launchUntil(
       silenceLimitMs: limits.silence ?? 60_000,
       stopLimitMs: 5000,
       restartDelayMs: 10,
+      ...(limits.isSystemOnTrial && { isSystemOnTrial: limits.isSystemOnTrial }),
       log: (line) => {
         lines.push(line);
         if (wanted.test(line)) stop.abort();
@@ -169,6 +170,15 @@ test("a version that passed its trial and keeps crashing later is given up for t
   expect(last).toEqual({ version: "1.1.0", outcome: "failed", reason: `version 1.1.0 ${often}` });
   // The offer of it still stands.
   await expect(board.install(join(folder.path, "1.1.0.bundle"), here)).rejects.toThrow("failed here before");
+});
+
+test("a version that crashes on a system on trial is not blamed: it is judged once the system is", async () => {
+  await using folder = await tempFolder();
+  const board = await trialOf(folder.path, onTrialOnly("process.exit(9);"));
+  let asked = 0;
+  const lines = await launchUntil(board, /back to version/, { isSystemOnTrial: async () => ++asked < 3 });
+  expect(asked).toBe(3);
+  expect(lines.at(-1)).toContain("the 7th time in a row: back to version 1.0.0");
 });
 
 test("two versions that crash do not take turns", async () => {

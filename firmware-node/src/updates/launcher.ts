@@ -26,6 +26,8 @@ export interface LauncherOptions {
   /** Between restarts of an app that keeps ending by itself: the first wait, doubled up to a minute, milliseconds. */
   readonly restartDelayMs: number;
   readonly log: (line: string) => void;
+  /** Whether the system below is on trial: then no bad end of a version that was kept is held against it. */
+  readonly isSystemOnTrial?: () => Promise<boolean>;
 }
 
 /** How one start of an app ended. */
@@ -47,7 +49,7 @@ export async function launch(options: LauncherOptions, signal: AbortSignal): Pro
   while (!signal.aborted) {
     const start = await board.next();
     const { version } = start.slot.manifest;
-    if (start.badEnds >= badEndsMax) {
+    if (start.badEnds >= badEndsMax && !(await options.isSystemOnTrial?.())) {
       const reason = `version ${version} ${lastEnd}, the ${start.badEnds}th time in a row`;
       const before = await board.goBack(reason);
       if (before) {

@@ -288,12 +288,17 @@ export class Stand implements AsyncDisposable {
     return this.seen("with a system", ({ system }) => system?.version || undefined);
   }
 
-  /** Waits until a system has proved itself, and runs. The board has started again for it, so its shell is another. */
+  /** The board has started again by itself: its shell is another. */
+  restarted(): void {
+    this.#hasShell = false;
+  }
+
+  /** Waits until a system has proved itself, and runs. The board has started again for it. */
   async systemRunning(version: string): Promise<void> {
+    this.restarted();
     const isIt = ({ system }: RegisteredPrinter) =>
       system?.version === version && system.phase === UpdatePhase.UP_TO_DATE ? true : undefined;
     await this.seen(`running system ${version}`, isIt, systemPatienceMs);
-    this.#hasShell = false;
   }
 
   /** Waits until a system was tried and given up. Resolves to why. The board has started again since. */
@@ -303,7 +308,7 @@ export class Stand implements AsyncDisposable {
         ? system.message
         : undefined;
     const message = await this.seen(`giving system ${version} up`, why, systemPatienceMs);
-    this.#hasShell = false;
+    this.restarted();
     return message;
   }
 

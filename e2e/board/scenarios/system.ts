@@ -31,6 +31,11 @@ async function slotOf(stand: Stand): Promise<string> {
   return slot;
 }
 
+/** What U-Boot says. */
+const trialBegins = /^platen: starting slot [ab] platen\.trial/;
+
+const timer = (stand: Stand) => stand.root("systemctl is-active platen-trial.timer");
+
 export const systemUpdate: Scenario = {
   name: "system-update",
   title: "a new system is rolled out, written to the other slot, tried, found healthy, and stays",
@@ -40,9 +45,14 @@ export const systemUpdate: Scenario = {
     const [before, slotBefore] = [await stand.systemVersion(), await slotOf(stand)];
     const version = stand.nextVersion();
     notes.figure("system bundle as sent, MiB", Math.round((await systems.originalBytes()) / 2 ** 20));
+    const from = stand.board.console.length;
     await rollOut(stand, version, await systems.make(version));
     const beganMs = performance.now();
     try {
+      await stand.board.line(trialBegins, { from, signal: stand.signal });
+      stand.restarted();
+      // Its shell is there long before the printer is.
+      if ((await timer(stand)) !== "active") throw new Failed("the time of the trial is not counted");
       await stand.systemRunning(version);
     } finally {
       await withdraw(stand, version);
@@ -59,6 +69,8 @@ export const systemUpdate: Scenario = {
     notes.saw(`it runs from slot ${slot}, and a job prints on it`);
     const failed = await stand.root("systemctl list-units --failed --no-legend --plain");
     if (failed !== "") throw new Failed(`units failed: ${failed}`);
+    if ((await timer(stand)) !== "inactive") throw new Failed("the time of the trial goes on");
+    notes.saw("the trial's time was counted until it was kept, and no unit failed");
     await stand.cutPower();
     await stand.powerOn();
     await stand.ready();
@@ -124,11 +136,11 @@ async function survive(stand: Stand, notes: Notes, { change, watchdog = false }:
   await stand.readyBoard();
   const [before, slot] = [await stand.systemVersion(), await slotOf(stand)];
   const version = stand.nextVersion();
+  const from = stand.board.console.length;
   await rollOut(stand, version, await (await stand.systems()).make(version, { change }));
   const beganMs = performance.now();
   try {
-    const tries = () =>
-      stand.board.console.filter((line) => /starting slot [ab] platen.trial/.test(line)).length;
+    const tries = () => stand.board.console.slice(from).filter((line) => trialBegins.test(line)).length;
     const message = await stand.systemGivenUp(version);
     const isOver = ({ system }: RegisteredPrinter) =>
       tries() >= 2 && system?.phase === UpdatePhase.ROLLED_BACK ? true : undefined;

@@ -205,7 +205,9 @@ export class Board {
     }
     const other = otherThan((await this.current())?.name);
     const there = await this.#slot(other);
-    if (there?.manifest.payload.sha256 === manifest.payload.sha256) return manifest;
+    // The same files may be there under another version.
+    const isThere = there?.manifest.version === manifest.version;
+    if (isThere && there.manifest.payload.sha256 === manifest.payload.sha256) return manifest;
     await this.#withdrawTrial();
     await this.#unpack(file, bundle, "slots", other, options.signal);
     return manifest;

@@ -125,6 +125,24 @@ describe("a new system", () => {
     expect((await statusOf(board)).last).toMatchObject({ version: "1.1.0", outcome: "good" });
   });
 
+  test("that holds what the other slot holds under another version is written all the same", async () => {
+    await using board = await testBoard();
+    await armed(board);
+    await board.start();
+    const { ask } = printerOf(board);
+    await ask({ action: "keep" });
+    // Slot a holds 1.0.0; what comes now has the same files as 1.1.0, which runs, and then the same as slot a.
+    for (const version of ["1.2.0", "1.3.0"]) {
+      const system = await board.download(version, {}, releaseKey, "1.1.0");
+      const printer = printerOf(board);
+      await printer.install(system);
+      await printer.tryIt(system);
+      await board.start();
+      expect(await statusOf(board)).toMatchObject({ version, trial: true });
+      await printerOf(board).ask({ action: "keep" });
+    }
+  });
+
   test("is neither fetched nor tried while the one that runs is on trial", async () => {
     await using board = await testBoard();
     await armed(board);

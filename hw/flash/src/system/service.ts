@@ -207,12 +207,14 @@ export class SystemService {
     await this.#admit(head.manifest, request);
     const other = otherThan(this.#slot);
     const there = await this.#manifest(other);
-    if (there?.payload.sha256 === request.payloadSha256) return;
+    // The same files may be there under another version.
+    const { version } = head.manifest;
+    if (there?.payload.sha256 === request.payloadSha256 && there.version === version) return;
     await this.#publish({ installing: true });
     const headBytes = await startOf(file, head.payloadStart);
     const place = { root: roots[other], rootBytes, boot: join(boot, other) };
     await writable(() => writeSlot(place, file, head, headBytes, { signal }));
-    log(`system ${head.manifest.version} is in slot ${other}`);
+    log(`system ${version} is in slot ${other}`);
   }
 
   /** Throws `update-refused` unless the system may come here. */

@@ -35,7 +35,13 @@ export interface TestBoard extends AsyncDisposable {
   /** How often the service has asked the board to start again. */
   readonly reboots: number;
   /** Packs a system, and puts it where the printer's downloads are. */
-  download(version: string, changes?: Partial<SystemInput>, key?: KeyObject): Promise<Downloaded>;
+  download(
+    version: string,
+    changes?: Partial<SystemInput>,
+    key?: KeyObject,
+    /** Which version's files are in it. */
+    files?: string,
+  ): Promise<Downloaded>;
   /** The service as it is in this start of the board. */
   readonly service: SystemService;
   /** Starts the board again, as U-Boot does; or with its power cut before the system runs any of its programs. */
@@ -90,14 +96,15 @@ export async function testBoard(): Promise<TestBoard> {
     version: string,
     changes: Partial<SystemInput> = {},
     key = releaseKey,
+    files = version,
   ): Promise<Downloaded> {
     const tree = at(`tree-${version}`);
     const file = at("new.bundle");
     await makeTree(tree, {
-      [slotFiles.kernel]: `kernel ${version}`,
+      [slotFiles.kernel]: `kernel ${files}`,
       [slotFiles.firstRoot]: "first root",
       [slotFiles.settings]: "arguments=quiet\n",
-      [rootFile]: `root ${version}`,
+      [rootFile]: `root ${files}`,
     });
     const manifest = await packBundle({
       folder: tree,

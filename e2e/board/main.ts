@@ -131,7 +131,7 @@ const why = (error: unknown): string =>
       ? (error.stack ?? error.message)
       : String(error);
 
-async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport> {
+async function runOne(scenario: Scenario, stand: Stand, out: string): Promise<ScenarioReport> {
   const { name, title } = scenario;
   say(`${name}: ${title}`);
   const beganMs = performance.now();
@@ -152,6 +152,11 @@ async function runOne(scenario: Scenario, stand: Stand): Promise<ScenarioReport>
   } catch (error) {
     failure = signal.aborted ? "interrupted" : why(error);
     say(`  - ${failure}`);
+    const wreckage = signal.aborted ? undefined : await stand.wreckage();
+    if (wreckage !== undefined) {
+      await writeFile(join(out, `${name}.log`), wreckage);
+      say(`    what the board says of it: ${join(out, `${name}.log`)}`);
+    }
     // What comes next begins with a board of which nothing is known.
     await stand.discard();
   }
@@ -186,7 +191,7 @@ async function test(options: Options): Promise<BoardReport> {
     await using stand = await Stand.open({ image, bundle, systemBundle, key, engine, out, say, signal });
     for (const scenario of chosen) {
       if (signal.aborted) break;
-      results.push(await runOne(scenario, stand));
+      results.push(await runOne(scenario, stand, out));
     }
   }
   const report: BoardReport = {

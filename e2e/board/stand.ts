@@ -26,6 +26,8 @@ const cardBytes = 2e9;
 
 /** A machine that does much else takes so long at most to start an emulated board, or to print on it. */
 export const patienceMs = 10 * 60_000;
+/** How long a board is asked what went wrong. */
+const wreckageMs = 60_000;
 
 /** A system is fetched, checked, written, read back, and started. */
 export const systemPatienceMs = 3 * patienceMs;
@@ -367,9 +369,27 @@ export class Stand implements AsyncDisposable {
     return `${Number(this.releases.version.split(".")[0]) + 1}.0.${this.#versions++}`;
   }
 
+  /** What the board itself has to say of what went wrong; undefined when it is off, or does not answer. */
+  async wreckage(): Promise<string | undefined> {
+    if (!this.#board) return undefined;
+    const folder = "/data/platen";
+    const commands = [
+      "date; uptime; free -m; df -k; systemctl --failed --no-pager",
+      `ls -lAR ${folder}/downloads; ls -lA ${folder} ${folder}/slots; cat ${folder}/state.json`,
+      "journalctl -b -n 400 --no-pager -o short-monotonic",
+    ];
+    const said: string[] = [];
+    try {
+      for (const command of commands) said.push(await this.root(command, wreckageMs));
+    } catch {
+      this.signal.throwIfAborted();
+    }
+    return said.length > 0 ? `${said.join("\n\n")}\n` : undefined;
+  }
+
   /** Runs a command as root on the board, by the console. */
-  async root(command: string): Promise<string> {
-    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(patienceMs)]);
+  async root(command: string, limitMs = patienceMs): Promise<string> {
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(limitMs)]);
     const { board } = this;
     if (!this.#hasShell) await board.shellReady(signal);
     this.#hasShell = true;

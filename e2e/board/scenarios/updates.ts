@@ -135,6 +135,8 @@ const badUpdates: readonly BadUpdate[] = [
     name: "bad-space",
     what: "one for which the card has no space",
     offer: async (stand, version) => {
+      // The updater would give back what lies there of other bundles, and have its space.
+      await stand.root("rm -f /data/platen/downloads/*");
       const free = Number(await stand.root("echo $(df --output=avail -k /data | tail -n 1 | tr -dc 0-9)"));
       await stand.root(`fallocate -l ${free - 4096}K ${filler}; sync`);
       await rollOut(stand, version, await stand.releases.make(version));

@@ -97,7 +97,7 @@ describe("a connection that breaks is mended, and every dot comes once", () => {
   });
 
   test("but a refusal is final", async () => {
-    const intercept = answering("/pages/2", '{"code":"document-damaged","message":"page 2 is damaged"}', 422);
+    const intercept = answering("/pages/2", '{"code":"identification-unknown","message":"bad token"}', 404);
     await using rig = await startRig({ pages, intercept });
     const end = last(await rig.print());
     expect(end).toMatchObject({
@@ -106,8 +106,21 @@ describe("a connection that breaks is mended, and every dot comes once", () => {
       errorCode: "page-unavailable",
       mediaSheetsCompleted: 1,
     });
-    expect(end.message).toMatch(/page 2 cannot be fetched: page 2 is damaged/);
+    expect(end.message).toMatch(/page 2 cannot be fetched: bad token/);
     expect(rig.server.requests.filter((path) => path === "/pages/2")).toHaveLength(1);
+  });
+
+  test("and a page that cannot be made ends the job with the reason that the backend gives", async () => {
+    const said = '{"code":"conversion-time-limit","message":"page 2 took longer than 60 s"}';
+    await using rig = await startRig({ pages, intercept: answering("/pages/2", said, 422) });
+    const end = last(await rig.print());
+    expect(end).toMatchObject({
+      state: JobState.ABORTED,
+      stateReasons: [JobStateReason.ABORTED_BY_SYSTEM],
+      errorCode: "conversion-time-limit",
+      message: "page 2 took longer than 60 s",
+      mediaSheetsCompleted: 1,
+    });
   });
 
   test("until patience ends", async () => {

@@ -70,14 +70,22 @@ async function* fetching(source: Source, url: URL): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** What a failed fetch is to the job; aborts and refused content stay what they are. */
+/**
+ * What the backend says of the document itself: why a page will never come. The backend ends the job with the same code, and
+ * whichever of the two is first, the user reads the same.
+ */
+const tellsOfDocument = (error: unknown): boolean =>
+  error instanceof PlatenError && /^(document|conversion)-/.test(error.code);
+
+/** What a failed fetch is to the job; aborts, refused content and what is wrong with the document stay what they are. */
 function asUnavailable(
   error: unknown,
   code: "metafile-unavailable" | "page-unavailable",
   what: string,
   signal: AbortSignal,
 ): unknown {
-  if (signal.aborted || hasCode(error, "metafile-invalid", "page-invalid")) return error;
+  if (signal.aborted || hasCode(error, "metafile-invalid", "page-invalid") || tellsOfDocument(error))
+    return error;
   const reason = error instanceof Error ? error.message : String(error);
   return new PlatenError(code, `${what} cannot be fetched: ${reason}`, { cause: error });
 }
@@ -127,7 +135,7 @@ function checkBand(band: Band, y: number, page: MetafilePage): void {
 
 /**
  * S1406: the bands of a page from top to bottom, checked against the metafile but not decoded. A broken connection is
- * mended, and goes on where it broke. Throws `page-unavailable` or `page-invalid`.
+ * mended, and goes on where it broke. Throws `page-unavailable`, `page-invalid`, or what became of the document (`document-…`, `conversion-…`).
  */
 export async function* fetchBands(source: Source, page: MetafilePage): AsyncGenerator<Band> {
   try {

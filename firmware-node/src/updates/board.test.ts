@@ -249,6 +249,7 @@ function failingAfter(steps: number, failure: () => Error): { disk: Disk; done: 
       unlink: one(disk.unlink),
       removeTree: one(disk.removeTree),
       syncFolder: one(disk.syncFolder),
+      freeBytes: disk.freeBytes,
     },
   };
 }
@@ -362,6 +363,15 @@ test("a trial that a full disk has no space to remember does not begin: it could
   expect(await versionOf(new Board(root))).toEqual(["1.0.0", false]);
 });
 
+test("a trial for which there would be no space is not asked for", async () => {
+  await using folder = await tempFolder();
+  const { root } = await newBoard(folder.path);
+  const narrow = new Board(root, { ...disk, freeBytes: () => Promise.resolve(100_000) });
+  const next = await bundleOf(folder.path, "1.1.0");
+  await expect(installForTrial(narrow, next)).rejects.toMatchObject({ code: "disk-full" });
+  expect(await versionOf(new Board(root))).toEqual(["1.0.0", false]);
+});
+
 /** A disk on which nothing can be written any more. */
 const worn = failingAfter(0, () => Object.assign(new Error("read-only file system"), { code: "EROFS" })).disk;
 
@@ -373,6 +383,18 @@ async function updatedBoard(folder: string): Promise<Board> {
   await board.judge("good", "");
   return board;
 }
+
+test("a version that ends in order has not ended badly, though a full disk remembers nothing", async () => {
+  await using folder = await tempFolder();
+  const { root } = await updatedBoard(folder.path);
+  await new Board(root).next({ boot: "first", atS: 10 });
+  const board = new Board(root, worn);
+  for (let atS = 20; atS < 30; atS++) {
+    await board.endedInOrder();
+    expect((await board.next({ boot: "first", atS })).badEnds).toBe(0);
+  }
+  expect((await board.next({ boot: "first", atS: 30 })).badEnds).toBe(1);
+});
 
 describe("a card that has become read-only", () => {
   test("keeps the version that runs from nothing", async () => {

@@ -36,6 +36,7 @@ import {
   readLinkIfAny,
   replaceFile,
   replaceLink,
+  requireSpace,
 } from "./disk.ts";
 import { type Moment, present } from "./moment.ts";
 import {
@@ -82,11 +83,16 @@ export interface InstallOptions {
 
 const otherThan = (name: SlotName | undefined): SlotName => (name === "a" ? "b" : "a");
 
+/** Space that a trial needs beside the version itself: to be asked for, begun and judged, which takes small files. Bytes. */
+const trialBytes = 256 * 1024;
+
 const refused = (why: string): PlatenError => new PlatenError("update-refused", why);
 
 export class Board {
   readonly root: string;
   readonly #disk: Disk;
+  /** What was started last ended in order, but a full disk could not remember that. */
+  #isForgiven = false;
 
   constructor(root: string, disk: Disk = realDisk) {
     this.root = root;
@@ -270,11 +276,15 @@ export class Board {
     }
   }
 
-  /** The app with that payload is tried at the next start, once. Throws `update-refused` when it is not what was installed last. */
+  /**
+   * The app with that payload is tried at the next start, once. Throws `update-refused` when it is not what was installed last,
+   * and `disk-full` where the trial might be asked for but not begun, over and over.
+   */
   async askTrial(payloadSha256: string, attempt = 1): Promise<void> {
     const other = otherThan((await this.current())?.name);
     const installed = await this.#slot(other);
     if (installed?.manifest.payload.sha256 !== payloadSha256) throw refused("it is not installed");
+    await requireSpace(this.#disk, this.root, trialBytes);
     const asked = { version: installed.manifest.version, sha256: payloadSha256, attempt };
     await this.#remember({ ...(await this.state()), asked });
     await replaceLink(this.#disk, this.#path("trial"), `slots/${other}`);
@@ -319,7 +329,8 @@ export class Board {
     const state = await this.#judged(known, isKept ? "good" : "interrupted", isKept ? "" : cut);
     const slot = current ?? (await this.#fallBack());
     const { sha256 } = slot.manifest.payload;
-    const badEnds = badEndsOf(state, sha256, moment);
+    const badEnds = this.#isForgiven ? 0 : badEndsOf(state, sha256, moment);
+    this.#isForgiven = false;
     await this.#isDone(
       this.#remember({ ...state, starts: state.starts + 1, running: { ...moment, sha256, badEnds } }),
     );
@@ -356,7 +367,7 @@ export class Board {
   /** What was started last ends because it was told to, or asked for it: nothing to hold against it. */
   async endedInOrder(): Promise<void> {
     const { running, ...rest } = await this.state();
-    if (running) await this.#isDone(this.#remember(rest));
+    if (running) this.#isForgiven = !(await this.#isDone(this.#remember(rest)));
   }
 
   async #judged(state: State, outcome: Verdict["outcome"], reason: string): Promise<State> {

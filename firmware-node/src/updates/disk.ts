@@ -11,6 +11,7 @@ import {
   readlink,
   rename,
   rm,
+  statfs,
   symlink,
   unlink,
 } from "node:fs/promises";
@@ -31,15 +32,18 @@ export interface Disk {
   removeTree(path: string): Promise<void>;
   /** Names made, changed and removed in the folder are on the disk when it resolves. */
   syncFolder(path: string): Promise<void>;
+  /** That may still be written where the folder lies. No step. */
+  freeBytes(path: string): Promise<number>;
 }
+
+const full = (cause?: unknown): PlatenError =>
+  new PlatenError("disk-full", "there is no space left on the disk for the update", { cause });
 
 /** A failure of the file system, as what it means to a person. */
 export function diskError(cause: unknown): PlatenError {
   if (cause instanceof PlatenError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new PlatenError("disk-full", "there is no space left on the disk for the update", { cause });
-  }
+  if (code === "ENOSPC" || code === "EDQUOT") return full(cause);
   return new PlatenError("internal", `the update cannot be written: ${message}`, { cause });
 }
 
@@ -70,7 +74,16 @@ export const disk: Disk = {
   unlink: (path) => step(unlink(path)),
   removeTree: (path) => step(rm(path, { recursive: true, force: true })),
   syncFolder: (path) => step(syncFolder(path)),
+  freeBytes: async (path) => {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  },
 };
+
+/** Throws `disk-full` unless so much may still be written where the folder lies. */
+export async function requireSpace(disk: Disk, path: string, bytes: number): Promise<void> {
+  if ((await disk.freeBytes(path)) < bytes) throw full();
+}
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;

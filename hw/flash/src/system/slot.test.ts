@@ -69,6 +69,7 @@ function cutDisk(cutAt: number): Disk {
     unlink: step(realDisk.unlink),
     removeTree: step(realDisk.removeTree),
     syncFolder: step(realDisk.syncFolder),
+    freeBytes: realDisk.freeBytes,
   };
 }
 

@@ -70,6 +70,21 @@ describe("a board", () => {
     expect(await board.state()).toMatchObject({ starts: 3, last: { version: "1.1.0", outcome: "good" } });
   });
 
+  test("takes versions one after the other, also where their bytes are the same", async () => {
+    await using folder = await tempFolder();
+    const board = await newBoard(folder.path);
+    const tree = join(folder.path, "same");
+    await makeTree(tree, { "main.js": "" });
+    for (const version of ["1.1.0", "1.2.0", "1.3.0"]) {
+      const file = join(folder.path, `same-${version}.bundle`);
+      await packBundle({ folder: tree, manifest: appManifest(version), privateKey: releaseKey, file });
+      await installForTrial(board, file);
+      expect(await versionOf(board)).toEqual([version, true]);
+      await board.judge("good", "");
+      expect(await versionOf(board)).toEqual([version, false]);
+    }
+  });
+
   test("goes back to the one before when a new version fails, and does not take it again unless asked", async () => {
     await using folder = await tempFolder();
     const board = await newBoard(folder.path);

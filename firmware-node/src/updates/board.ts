@@ -86,6 +86,10 @@ const otherThan = (name: SlotName | undefined): SlotName => (name === "a" ? "b" 
 /** Space that a trial needs beside the version itself: to be asked for, begun and judged, which takes small files. Bytes. */
 const trialBytes = 256 * 1024;
 
+/** Not by the payload alone: two versions may be of the same bytes. */
+const isSame = (one: Manifest, other: Manifest): boolean =>
+  Buffer.from(encodeManifest(one)).equals(encodeManifest(other));
+
 const refused = (why: string): PlatenError => new PlatenError("update-refused", why);
 
 export class Board {
@@ -211,9 +215,7 @@ export class Board {
     }
     const other = otherThan((await this.current())?.name);
     const there = await this.#slot(other);
-    // The same files may be there under another version.
-    const isThere = there?.manifest.version === manifest.version;
-    if (isThere && there.manifest.payload.sha256 === manifest.payload.sha256) return manifest;
+    if (there && isSame(there.manifest, manifest)) return manifest;
     await this.#withdrawTrial();
     await this.#unpack(file, bundle, "slots", other, options.signal);
     return manifest;

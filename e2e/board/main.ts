@@ -19,7 +19,7 @@ import { power, type PowerCuts } from "./scenarios/power.ts";
 import { settings } from "./scenarios/settings.ts";
 import { print, start } from "./scenarios/start.ts";
 import { plugLate, unplug } from "./scenarios/unplug.ts";
-import { badSystemScenarios, systemPower, systemUpdate } from "./scenarios/system.ts";
+import { badSystemScenarios, systemPower, systemSick, systemUpdate } from "./scenarios/system.ts";
 import { badUpdateScenarios, update } from "./scenarios/updates.ts";
 import { Failed } from "./failed.ts";
 import { Stand } from "./stand.ts";
@@ -47,6 +47,7 @@ const scenariosFor = (cuts: PowerCuts): readonly Scenario[] => [
   settings,
   systemUpdate,
   ...badSystemScenarios,
+  systemSick,
   systemPower(cuts),
 ];
 const [seedDefault, cutsDefault] = [1, 3];

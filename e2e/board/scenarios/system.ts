@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "@platen/hw/link";
 import { type RegisteredPrinter, UpdatePhase } from "@platen/proto";
+import { missingFile, systemFolder } from "@platen/firmware-node/updates";
 import { systemBoardName } from "../../../hw/flash/src/bundle.ts";
 import { run } from "../../../hw/flash/src/command.ts";
 import { cpio } from "../../../hw/flash/src/cpio.ts";
@@ -77,6 +78,41 @@ export const systemUpdate: Scenario = {
     await stand.systemRunning(version);
     if ((await slotOf(stand)) !== slot) throw new Failed("after a power cut the slot before runs");
     notes.saw("it is what starts after a power cut");
+  },
+};
+
+export const systemSick: Scenario = {
+  name: "system-sick",
+  title:
+    "a new system cannot reach the engine in its time: the one before is back; with the engine there, it is taken after all",
+  async run(stand, notes) {
+    await stand.readyBoard();
+    const before = await stand.systemVersion();
+    const version = stand.nextVersion();
+    const from = stand.board.console.length;
+    await rollOut(stand, version, await (await stand.systems()).make(version));
+    try {
+      await stand.board.line(trialBegins, { from, signal: stand.signal });
+      await stand.board.unplug();
+      stand.restarted();
+      await stand.root(`until grep -qx '\\["engine"\\]' ${systemFolder}/${missingFile}; do sleep 1; done`);
+      notes.saw("all is there but the engine");
+      // What the timer does when the time is over: nobody waits for that here.
+      await stand.root("systemctl --no-block start platen-trial.service");
+      const message = await stand.systemGivenUp(version);
+      if (!message.endsWith("was not healthy in time: no engine"))
+        throw new Failed(`platen printers says: ${message}`);
+      const now = await stand.systemVersion();
+      if (now !== before) throw new Failed(`${now} runs, and not ${before}`);
+      notes.saw(`platen printers says "${message}", and ${before} goes on`);
+      await stand.board.plug();
+      await stand.systemRunning(version);
+      await stand.ready();
+      await stand.print(1);
+      notes.saw(`with the engine there ${version} was taken by itself, and prints`);
+    } finally {
+      await withdraw(stand, version);
+    }
   },
 };
 

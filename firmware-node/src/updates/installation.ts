@@ -83,17 +83,17 @@ export async function installOffer(site: InstallationSite, attempt: Attempt): Pr
   }
 }
 
-/** Fetches the one bundle of an offer. Its head alone has been looked into then, and is signed by somebody trusted. */
+/** Fetches a system's bundle. Resolves to its manifest: somebody trusted signed that, and nothing else has been looked into. */
 export async function fetchOne(
   site: InstallationSite,
   bundle: OfferedBundle,
   attempt: Attempt,
-): Promise<{ file: string; manifest: Manifest }> {
+): Promise<Manifest> {
   requireHashes(bundle);
   await sweep(site.board, [bundle]);
   await attempt.say(UpdatePhase.DOWNLOADING, `fetching system ${bundle.version}`, 0);
   const file = await downloadBundle(site, bundle, attempt);
-  return { file, manifest: (await headOf(file, await site.board.keys())).manifest };
+  return (await headOf(file, await site.board.keys())).manifest;
 }
 
 async function downloadBundle(

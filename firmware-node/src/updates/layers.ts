@@ -31,9 +31,9 @@ export const systemLayer = (site: InstallationSite, link: SystemLink): Layer => 
   async install(attempt: Attempt) {
     const { offer, signal, say } = attempt;
     const bundle = offer.bundles.at(-1)!;
-    const { file, manifest } = await fetchOne(site, bundle, attempt);
+    const manifest = await fetchOne(site, bundle, attempt);
     if (manifest.kind !== "system") {
-      throw new PlatenError("update-refused", `${manifest.name} ${manifest.version} (${file}) is no system`);
+      throw new PlatenError("update-refused", `${manifest.name} ${manifest.version} is no system`);
     }
     const needed = (await site.board.current())?.manifest.runtime;
     if (needed && needed.version !== manifest.runtime.version && !(await site.board.runtime(needed.sha256))) {

@@ -16,8 +16,6 @@ import {
   systemFolder,
 } from "./system-files.ts";
 
-/** Between looks at the answer, milliseconds. */
-const lookMs = 250;
 /** No card is so slow, milliseconds. */
 const answerMaxMs = 30 * 60_000;
 
@@ -26,9 +24,12 @@ type Asked = SystemRequest extends infer T ? (T extends unknown ? Omit<T, "id"> 
 
 export class SystemLink {
   readonly #folder: string;
+  readonly #lookMs: number;
 
-  constructor(folder: string = systemFolder) {
+  /** It looks for an answer every `lookMs`. */
+  constructor(folder: string = systemFolder, lookMs = 250) {
     this.#folder = folder;
+    this.#lookMs = lookMs;
   }
 
   /** Undefined where the board has no such service, or it says nothing that can be read. */
@@ -66,7 +67,7 @@ export class SystemLink {
           isSaid = true;
           await onInstalling();
         }
-        await sleep(lookMs, until);
+        await sleep(this.#lookMs, until);
       }
     } finally {
       // One that has not been taken up yet is not to be.

@@ -10,7 +10,7 @@ import { type Downloaded, type TestBoard, testBoard } from "./testing.ts";
 
 /** The printer's end, and what systemd does: it starts the service when there is a request. */
 function printerOf(board: TestBoard) {
-  const link = new SystemLink(board.folder);
+  const link = new SystemLink(board.folder, 10);
   const ask = async (...[asked]: Parameters<SystemLink["ask"]>): Promise<void> => {
     const requests = join(board.folder, "requests");
     const served = Promise.withResolvers<void>();

@@ -25,7 +25,7 @@ async function rollOut(stand: Stand, version: string, bundle: string): Promise<v
 const withdraw = (stand: Stand, version: string) =>
   stand.backend.platen("updates", "rollout", version, ...onBoard, "--stop");
 
-/** Throws unless the board says that it runs from the slot of the system that the backend shows. */
+/** The slot that the board says it runs from. */
 async function slotOf(stand: Stand): Promise<string> {
   const [, slot] = /platen\.slot=([ab])/.exec(await stand.root("cat /proc/cmdline")) ?? [];
   if (!slot) throw new Failed("the kernel was started without a slot");

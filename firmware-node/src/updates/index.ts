@@ -1,6 +1,6 @@
 /** What makes bundles, and what puts them onto boards. */
 export { Board } from "./board.ts";
-export { packBundle, unpackBundle, verifyBundle } from "./bundle.ts";
+export { headOf, packBundle, unpackBundle, verifyBundle } from "./bundle.ts";
 export { type Disk, disk, diskError, readFileIfAny, readFrom, replaceFile } from "./disk.ts";
 export { judged, readState, type SlotName, type State, writeState } from "./state.ts";
 export {

@@ -1,5 +1,4 @@
 /** The system's way from an offer to what is asked of the board's service; the service's own side is hw/flash/src/system. */
-import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { watch } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +17,14 @@ import {
   statusFile,
 } from "./system-files.ts";
 import { SystemLink } from "./system-link.ts";
-import { appManifest, keySetBytes, makeTree, releaseKey, tempFolder } from "./testing/bundles.ts";
+import {
+  appManifest,
+  keySetBytes,
+  makeTree,
+  offeredFrom,
+  releaseKey,
+  tempFolder,
+} from "./testing/bundles.ts";
 import { Updater } from "./updater.ts";
 
 const atStart: SystemStatus = { version: "1.0.0", board: "card", slot: "a", trial: false, failed: {} };
@@ -34,17 +40,10 @@ async function offeredSystem(folder: string, version: string, node = process.ver
     main: "vmlinuz",
   } as Extract<ManifestInput, { kind: "system" }>;
   const file = `${tree}.bundle`;
-  const { payload } = await packBundle({ folder: tree, manifest, privateKey: releaseKey, file, level: 1 });
-  const bytes = await readFile(file);
-  const sha256Hex = createHash("sha256").update(bytes).digest("hex");
-  const offered = {
-    sha256Hex,
-    sizeBytes: BigInt(bytes.length),
-    url: `http://127.0.0.1/v1/updates/${sha256Hex}`,
-    version,
-    payloadSha256Hex: payload.sha256,
-  };
-  return { bytes, offered };
+  return offeredFrom(
+    file,
+    await packBundle({ folder: tree, manifest, privateKey: releaseKey, file, level: 1 }),
+  );
 }
 
 interface Bench extends AsyncDisposable {

@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -10,7 +9,7 @@ import {
   PrinterUpdateService,
   UpdatePhase,
 } from "@platen/proto";
-import { type Manifest, type ManifestInput, signDowngrade, signKeySet } from "@platen/proto/bundle";
+import { type ManifestInput, signDowngrade, signKeySet } from "@platen/proto/bundle";
 import { describe, expect, test } from "vitest";
 import { Board } from "./board.ts";
 import { packBundle } from "./bundle.ts";
@@ -20,6 +19,7 @@ import {
   appManifest,
   keySetBytes,
   makeTree,
+  offeredFrom,
   releaseKey,
   rootKey,
   tempFolder,
@@ -45,19 +45,6 @@ async function runtimeOf(folder: string, version: string) {
   const { runtime: _, ...common } = appManifest(version) as Extract<ManifestInput, { kind: "app" }>;
   const manifest: ManifestInput = { ...common, kind: "runtime", name: "node", main: "bin/node" };
   return offeredFrom(file, await packBundle({ folder: tree, manifest, privateKey: releaseKey, file }));
-}
-
-async function offeredFrom(file: string, { version, payload }: Manifest) {
-  const bytes = await readFile(file);
-  const sha256Hex = createHash("sha256").update(bytes).digest("hex");
-  const offered = {
-    sha256Hex,
-    sizeBytes: BigInt(bytes.length),
-    url: `http://127.0.0.1/v1/updates/${sha256Hex}`,
-    version,
-    payloadSha256Hex: payload.sha256,
-  };
-  return { file, bytes, offered };
 }
 
 /** A board with 1.0.0, and a bundle of 1.1.0. */

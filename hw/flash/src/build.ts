@@ -1,9 +1,9 @@
 /** `platen-flash build`: from the repository to a card's image. */
-import { chown, cp, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { verifyBundle } from "@platen/firmware-node/updates";
+import { headOf, verifyBundle } from "@platen/firmware-node/updates";
 import { PlatenError } from "@platen/proto";
-import { decodeHead, headMaxBytes, keyIdOf, openKeySet } from "@platen/proto/bundle";
+import { type KeySet, keyIdOf, openKeySet } from "@platen/proto/bundle";
 import { buildApp, copyProtos, installPackages } from "./app.ts";
 import { makeBoot, makeKernel } from "./boot.ts";
 import { packApp, packRuntime, packSystem } from "./bundle.ts";
@@ -123,6 +123,8 @@ interface Parts {
   /** The runtime as manifests name it: its version, and the hash of its bundle's payload. */
   readonly runtimeNeeded: { readonly version: string; readonly sha256: string };
   readonly signing: Signing;
+  /** The key set that boards of this image trust. */
+  readonly trusted: KeySet;
   /** Hash of all sources that go into programs. */
   readonly sources: string;
 }
@@ -167,7 +169,7 @@ async function parts(options: BuildOptions): Promise<Parts> {
     },
   );
   const npm = JSON.parse(await readFile(join(app, "packages.json"), "utf8")) as NpmPackage[];
-  return { app, npm, runtime, runtimeBundle, runtimeNeeded, signing, sources };
+  return { app, npm, runtime, runtimeBundle, runtimeNeeded, signing, trusted, sources };
 }
 
 const versionOf = async (workspace: string): Promise<string> =>
@@ -176,13 +178,6 @@ const versionOf = async (workspace: string): Promise<string> =>
 const firmwareVersion = () => versionOf("firmware-node");
 /** The system's is this workspace's. */
 const systemVersion = () => versionOf("hw/flash");
-
-/** The bytes of a bundle before its payload. */
-async function headOf(bundle: string): Promise<Buffer> {
-  await using file = await open(bundle);
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(headMaxBytes), 0, headMaxBytes, 0);
-  return buffer.subarray(0, decodeHead(buffer.subarray(0, bytesRead), undefined).payloadStart);
-}
 
 const commitOf = async (signal?: AbortSignal): Promise<string> =>
   (await run("git", ["-C", repository, "rev-parse", "HEAD"], { signal })).trim();
@@ -320,8 +315,16 @@ export async function buildImage(options: BuildOptions): Promise<string[]> {
       releaseKey,
     ),
   );
-  const head = await headOf(join(systemBundle, "bundle"));
-  const bootInputs = [baseTar, kernel, head.toString("latin1"), script, example, epoch, ...bootSources];
+  const { bytes: head } = await headOf(join(systemBundle, "bundle"), all.trusted);
+  const bootInputs = [
+    baseTar,
+    kernel,
+    Buffer.from(head).toString("latin1"),
+    script,
+    example,
+    epoch,
+    ...bootSources,
+  ];
   const boot = await steps.step(
     "boot",
     [...bootInputs, await textOf("src/u-boot.ts"), await textOf("src/fdt.ts")],

@@ -56,12 +56,12 @@ export async function run(
   throw new PlatenError("internal", `${command} failed (${code})${said ? `:\n${said}` : ""}`);
 }
 
+/** A program by its name, or a file by its path. */
 async function exists(command: string): Promise<boolean> {
-  for (const folder of command.startsWith("/") ? ["/"] : folders) {
-    const found = await access(
-      join(folder, command),
-      command.startsWith("/") ? constants.R_OK : constants.X_OK,
-    ).then(
+  const isFile = command.startsWith("/");
+  const paths = isFile ? [command] : folders.map((folder) => join(folder, command));
+  for (const path of paths) {
+    const found = await access(path, isFile ? constants.R_OK : constants.X_OK).then(
       () => true,
       () => false,
     );

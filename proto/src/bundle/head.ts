@@ -26,6 +26,8 @@ export interface BundleHead {
   readonly manifest: Manifest;
   /** Where the payload begins in the file, bytes. */
   readonly payloadStart: number;
+  /** The head itself, as it was signed: what comes before the payload. */
+  readonly bytes: Uint8Array;
 }
 
 const invalid = (what: string): PlatenError => new PlatenError("update-invalid", `the bundle ${what}`);
@@ -56,5 +58,5 @@ export function decodeHead(start: Uint8Array, keys: KeySet | undefined): BundleH
   const signed = bytes.subarray(prefixBytes, prefixBytes + manifestBytes);
   const signature = bytes.subarray(prefixBytes + manifestBytes, payloadStart);
   if (keys) requireReleaseSignature("bundle", signed, signature, keys);
-  return { manifest: parseManifest(signed), payloadStart };
+  return { manifest: parseManifest(signed), payloadStart, bytes: bytes.subarray(0, payloadStart) };
 }

@@ -1,10 +1,9 @@
 /** Keys, folders and bundles for tests. */
 import { createHash, createPrivateKey, type KeyObject } from "node:crypto";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type KeySet, openKeySet, signKeySet } from "@platen/proto/bundle";
-import type { ManifestInput } from "@platen/proto/bundle";
+import { type KeySet, type Manifest, type ManifestInput, openKeySet, signKeySet } from "@platen/proto/bundle";
 
 export interface TempFolder extends AsyncDisposable {
   readonly path: string;
@@ -56,3 +55,17 @@ export const appManifest = (
   runtime: { version: process.versions.node, sha256: "0".repeat(64) },
   ...changes,
 });
+
+/** A packed bundle, and how a backend offers it. */
+export async function offeredFrom(file: string, { version, payload }: Manifest) {
+  const bytes = await readFile(file);
+  const sha256Hex = createHash("sha256").update(bytes).digest("hex");
+  const offered = {
+    sha256Hex,
+    sizeBytes: BigInt(bytes.length),
+    url: `http://127.0.0.1/v1/updates/${sha256Hex}`,
+    version,
+    payloadSha256Hex: payload.sha256,
+  };
+  return { file, bytes, offered };
+}

@@ -211,9 +211,8 @@ export class SystemService {
     const { version } = head.manifest;
     if (there?.payload.sha256 === request.payloadSha256 && there.version === version) return;
     await this.#publish({ installing: true });
-    const headBytes = await startOf(file, head.payloadStart);
     const place = { root: roots[other], rootBytes, boot: join(boot, other) };
-    await writable(() => writeSlot(place, file, head, headBytes, { signal }));
+    await writable(() => writeSlot(place, file, head, { signal }));
     log(`system ${version} is in slot ${other}`);
   }
 
@@ -311,9 +310,3 @@ async function readSmall(path: string): Promise<string> {
 
 const readRequest = async (path: string): Promise<SystemRequest | undefined> =>
   requestSchema.safeParse(parsed(await readSmall(path).catch(() => ""))).data;
-
-async function startOf(path: string, bytes: number): Promise<Buffer> {
-  await using file = await open(path);
-  const { buffer } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
-  return buffer;
-}

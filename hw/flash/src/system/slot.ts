@@ -108,7 +108,7 @@ async function readBack(written: Written, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Writes a system, of a bundle that `verifyBundle` passed; `headBytes` is the part of its file before the payload. When it
+ * Writes a system, of a bundle that `verifyBundle` passed. When it
  * resolves the slot can be started, and all of it has been read back. Before that it has no kernel, whatever happens. Throws
  * `update-invalid`, `disk-full`, `internal`.
  */
@@ -116,7 +116,6 @@ export async function writeSlot(
   place: SlotPlace,
   bundle: string,
   head: BundleHead,
-  headBytes: Uint8Array,
   { signal, disk = realDisk }: { readonly signal?: AbortSignal | undefined; readonly disk?: Disk } = {},
 ): Promise<void> {
   const { boot } = place;
@@ -130,7 +129,7 @@ export async function writeSlot(
   await unpackBundle(bundle, head, boot, { disk: slotDisk(place, written, disk), ...(signal && { signal }) });
   if (written.size !== files.length) throw invalid("lacks a part of a system");
   await readBack(written, signal);
-  await replaceFile(disk, join(boot, slotFiles.head), headBytes);
+  await replaceFile(disk, join(boot, slotFiles.head), head.bytes);
   await disk.rename(part(kernel), kernel);
   await disk.syncFolder(boot);
 }

@@ -38,15 +38,24 @@ async function pages(programs: readonly Program[], photo: BandedPage, text: Band
 }
 
 /** Of a job, enough that its pages follow each other. */
-const pageCount = 4;
+const pageCount = 8;
 
 /**
  * CPU seconds a page of each stage in a printer that has printed before: with an engine on a serial line that takes no time, and
  * with one that counts dots in the printer itself and has no line. How long the first page of a job lasts, and one that follows
- * another, where the stages overlap; and a page where all threads share one core.
+ * another, where the stages overlap, and how much of all cores works then, of this process and the engine's too; and a page where all
+ * threads share one core.
  */
 async function stages([, program]: Program, photo: BandedPage, text: BandedPage): Promise<void> {
-  row("\nstages, bundled", [...stageNames, "peak MiB", "first s", "next s", "÷ slowest", "1 core s"]);
+  row("\nstages, bundled", [
+    ...stageNames,
+    "peak MiB",
+    "first s",
+    "next s",
+    "÷ slowest",
+    "busy %",
+    "1 core s",
+  ]);
   for (const [page, sink] of [
     [photo, "sim"],
     [text, "sim"],
@@ -64,6 +73,7 @@ async function stages([, program]: Program, photo: BandedPage, text: BandedPage)
       taken.firstS.toFixed(2),
       nextS.toFixed(2),
       (nextS / Math.max(...seconds)).toFixed(2),
+      (100 * taken.busyShare).toFixed(0),
       (oneCore.wallS / pageCount).toFixed(2),
     ]);
   }

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { create } from "@bufbuild/protobuf";
@@ -62,6 +62,8 @@ export interface Taken {
   /** Of all threads, for the job. */
   readonly cpuS: number;
   readonly stages: Stages;
+  /** How much of the machine's cores was at work during the job, by whomever: 1 is all. */
+  readonly busyShare: number;
 }
 
 /** What the board's service gives the printer, and nothing of what this process was given. */
@@ -95,6 +97,16 @@ async function stagesOf(pid: number): Promise<Stages> {
     stages[stageOf[name] ?? "rest"] += (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
   }
   return stages;
+}
+
+/** Milliseconds of all cores so far: idle, and in all. */
+function coreTimes(): { idleMs: number; allMs: number } {
+  const times = cpus().map((core) => core.times);
+  const sum = (values: readonly number[]): number => values.reduce((total, one) => total + one, 0);
+  return {
+    idleMs: sum(times.map(({ idle }) => idle)),
+    allMs: sum(times.flatMap((one) => Object.values(one))),
+  };
 }
 
 export const stageNames = ["decode", "dots", "pack", "main", "rest"] as const;
@@ -193,7 +205,9 @@ export async function printInProcess(
   };
   if (warm) await print("job-0");
   const [startedMs, before, bytesBefore] = [performance.now(), await stagesOf(pid), sink.lineBytes()];
+  const coresBefore = coreTimes();
   const firstMs = await print("job-1");
+  const cores = coreTimes();
   const wallS = (performance.now() - startedMs) / 1000;
   const stages = difference(await stagesOf(pid), before);
   return {
@@ -204,5 +218,6 @@ export async function printInProcess(
     lineBytes: sink.lineBytes() - bytesBefore,
     cpuS: Object.values(stages).reduce((sum: number, one: number) => sum + one, 0),
     stages,
+    busyShare: 1 - (cores.idleMs - coresBefore.idleMs) / (cores.allMs - coresBefore.allMs),
   };
 }

@@ -112,6 +112,20 @@ test("ink runs out with the dot that it lacks, in mid-page, and the sheet is los
   printSheet(model, 2);
 });
 
+test("each dot takes its ink, wherever the strip's bytes lie in memory", () => {
+  const memory = Uint8Array.from({ length: 40 }, (_, i) => (i * 37) & 0xff);
+  for (let begin = 0; begin < 5; begin++) {
+    for (let length = 0; length < 12; length++) {
+      const { model } = engine({ inkDots: 100 });
+      const bits = memory.subarray(begin, begin + length);
+      model.startSide({ ...page, sheetNumber: 1 });
+      model.print({ yPx: 0, rowsPx: 1, strideBytes: length, planes: [{ colorant: "black", bits }] });
+      const dots = [...bits].reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
+      expect(model.inkPercent("black")).toBe(100 - dots);
+    }
+  }
+});
+
 test("ink that is used up to the last dot is enough", () => {
   const { model } = engine({ inkDots: 64 });
   printSheet(model, 1);

@@ -85,15 +85,24 @@ export class EngineStopped extends Error {
 /** An ink with less than this left is low, percent. */
 const lowPercent = 10;
 
-const bitsOfByte = Uint8Array.from({ length: 256 }, (_, byte) => {
-  let bits = 0;
-  for (let rest = byte; rest; rest >>= 1) bits += rest & 1;
-  return bits;
-});
+/** Bits of a 32-bit word that are set. */
+function bitsOf(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
 
 function countDots(bits: Uint8Array): number {
   let dots = 0;
-  for (const byte of bits) dots += bitsOfByte[byte]!;
+  let at = 0;
+  // Up to the first whole word, by words, and what is left.
+  while (at < bits.length && (bits.byteOffset + at) % 4 > 0) dots += bitsOf(bits[at++]!);
+  if (at < bits.length) {
+    const words = new Uint32Array(bits.buffer, bits.byteOffset + at, (bits.length - at) >> 2);
+    for (const word of words) dots += bitsOf(word);
+    at += words.byteLength;
+  }
+  while (at < bits.length) dots += bitsOf(bits[at++]!);
   return dots;
 }
 

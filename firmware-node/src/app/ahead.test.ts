@@ -37,3 +37,34 @@ test("when the consumer stops, the source is closed, and what was made is droppe
   expect(dropped).toEqual(made.slice(2));
   expect(dropped.length).toBeGreaterThan(0);
 });
+
+test("marks take no place in the queue", async () => {
+  const made: number[] = [];
+  const stop = new AbortController();
+  // One in three counts.
+  const options = { count: 1, isFree: (n: number) => n % 3 > 0, stop: () => stop.abort() };
+  const items = ahead(numbers(made, stop.signal), options);
+  expect((await items.next()).value).toBe(1);
+  for (let i = 0; i < 20; i++) await turn();
+  expect(made).toEqual([1, 2, 3]);
+  expect((await items.next()).value).toBe(2);
+  expect((await items.next()).value).toBe(3);
+  for (let i = 0; i < 20; i++) await turn();
+  expect(made).toEqual([1, 2, 3, 4, 5, 6]);
+  await items.return(undefined);
+});
+
+test("what was made before a failure comes before it; the end does not stop others", async () => {
+  async function* failing(): AsyncGenerator<number> {
+    yield 1;
+    yield 2;
+    throw new Error("no third");
+  }
+  let stops = 0;
+  const items = ahead(failing(), { count: 5, stop: () => stops++ });
+  for (let i = 0; i < 20; i++) await turn();
+  expect((await items.next()).value).toBe(1);
+  expect((await items.next()).value).toBe(2);
+  await expect(items.next()).rejects.toThrow("no third");
+  expect(stops).toBe(0);
+});

@@ -1,30 +1,20 @@
-/** S1406, S1407: what goes to the engine, in order: pages and their decoded bands, for every copy of every sheet. */
-import { type Band, BandContent, type MetafilePage } from "@platen/proto";
-import type { BandKind } from "../pixels/halftoner.ts";
-import type { BandDecoder } from "../ports/band-decoder.ts";
+/** S1406: what goes to the engine, in order: pages and their bands, for every copy of every sheet. */
+import type { Band, MetafilePage } from "@platen/proto";
 import type { Colorant, PageStart } from "../ports/engine-driver.ts";
 import type { PrintPlan } from "./metafile.ts";
-import { giveBack } from "./give-back.ts";
 import { fetchBands, type Source } from "./page-source.ts";
 import type { Sheet } from "./sheets.ts";
 
-export type Item =
-  | { readonly kind: "page"; readonly start: PageStart }
-  | {
-      readonly kind: "band";
-      readonly yPx: number;
-      readonly rowsPx: number;
-      readonly content: BandKind;
-      /** As the decoder gives them; empty for a blank band. */
-      readonly pixels: Uint8Array;
-    }
-  | { readonly kind: "page-end" };
+/** Where a page begins and ends among its bands. */
+export type PageMark = { readonly kind: "page"; readonly start: PageStart } | { readonly kind: "page-end" };
 
-const noPixels = new Uint8Array(0);
+/** Marks take no memory. */
+export const isMark = ({ kind }: { readonly kind: string }): boolean =>
+  kind === "page" || kind === "page-end";
 
-/** The content is one of the three: page-source.ts has checked it. */
-const kindOf = ({ content }: Band): BandKind =>
-  content === BandContent.BLANK ? "blank" : content === BandContent.GREY ? "grey" : "color";
+export type FetchedItem =
+  | PageMark
+  | { readonly kind: "band"; readonly band: Band; readonly pageWidthPx: number };
 
 function pageStart(
   { metafile, media }: PrintPlan,
@@ -53,19 +43,12 @@ async function* impression(
   start: PageStart,
   page: MetafilePage,
   source: Source,
-  decoder: BandDecoder,
-): AsyncGenerator<Item> {
+): AsyncGenerator<FetchedItem> {
   let begun = false;
   for await (const band of fetchBands(source, page)) {
-    const { yPx, rowsPx } = band;
-    const content = kindOf(band);
-    const pixels = content === "blank" ? noPixels : await decoder.decode(band, page.widthPx);
-    // All of the message, which is the data but for a few bytes.
-    if (content !== "blank") giveBack(new Uint8Array(band.data.buffer));
-    // The engine takes no sheet before there is something to lay on it: a page may be held until it is converted.
     if (!begun) yield { kind: "page", start };
     begun = true;
-    yield { kind: "band", yPx, rowsPx, content, pixels };
+    yield { kind: "band", band, pageWidthPx: page.widthPx };
   }
   yield { kind: "page-end" };
 }
@@ -76,12 +59,11 @@ export async function* impressions(
   firstSheet: number,
   colorants: readonly Colorant[],
   source: Source,
-  decoder: BandDecoder,
-): AsyncGenerator<Item> {
+): AsyncGenerator<FetchedItem> {
   for (let number = firstSheet; number <= plan.plan.sheets; number++) {
     const sheet = plan.plan.sheet(number);
     for (const [index, page] of sheet.pages.entries()) {
-      yield* impression(pageStart(plan, sheet, index, colorants), page, source, decoder);
+      yield* impression(pageStart(plan, sheet, index, colorants), page, source);
     }
   }
 }

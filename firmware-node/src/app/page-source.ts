@@ -16,7 +16,7 @@ import { chunks, Patience } from "./patience.ts";
 
 /** Most data in a band, bytes (metafile.proto). */
 const bandDataMaxBytes = 16 * 1024 * 1024;
-/** Most pixel data of a decoded band, bytes: bounds the controller's memory, in which there are two at a time, and what the decoder has of one. Ours send 2 MiB. */
+/** Most pixel data of a decoded band, bytes: bounds the controller's memory, in which there are three at a time, and what the decoder has of two. Ours send 2 MiB. */
 export const bandPixelsMaxBytes = 16 * 1024 * 1024;
 
 export interface Source {

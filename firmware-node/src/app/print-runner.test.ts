@@ -232,7 +232,7 @@ test("a halftone thread that goes in mid-page: the job is aborted, its sheet thr
 });
 
 test("switching the printer off gives the print up without an end: the last status says that it goes on later", async () => {
-  const asked = gate();
+  const [asked, stacked] = [gate(), gate()];
   const intercept = ({ url }: { url?: string | undefined }) => {
     if (url !== "/pages/2") return false;
     asked.resolve();
@@ -242,10 +242,12 @@ test("switching the printer off gives the print up without an end: the last stat
   rig.printer.submit(rig.instruction());
   const statuses: PrintStatus[] = [];
   const watched = (async () => {
-    for await (const status of rig.printer.watch("job-1", new AbortController().signal))
+    for await (const status of rig.printer.watch("job-1", new AbortController().signal)) {
       statuses.push(status);
+      if (status.mediaSheetsCompleted === 1) stacked.resolve();
+    }
   })();
-  await asked.promise;
+  await Promise.all([asked.promise, stacked.promise]);
   await rig.printer[Symbol.asyncDispose]();
   await expect(watched).rejects.toMatchObject({ code: "unavailable" });
   expect(last(statuses)).toMatchObject({

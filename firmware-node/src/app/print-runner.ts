@@ -14,10 +14,11 @@ import { type Colorant, type EngineDriver, type EngineEvent, EngineFault } from 
 import type { ResultStore } from "../ports/result-store.ts";
 import { ahead } from "./ahead.ts";
 import { sleep } from "./backoff.ts";
-import { impressions } from "./impressions.ts";
+import { impressions, isMark } from "./impressions.ts";
 import { checkEngine, type PrintPlan, readMetafile } from "./metafile.ts";
 import { markerSupplies } from "./marker-supplies.ts";
 import { fetchMetafile } from "./page-source.ts";
+import { pixelBands } from "./pixel-bands.ts";
 import type { PrintRecord } from "./print-record.ts";
 import { type Step, strips } from "./strips.ts";
 
@@ -52,7 +53,7 @@ class FaultEnd extends Error {
   }
 }
 
-/** Decoded bands, and strips of dots, that wait for the next stage: the backpressure that bounds memory. */
+/** Fetched bands, and strips of dots, that wait for the next stage: the backpressure that bounds memory. */
 const waiting = 1;
 
 /**
@@ -170,8 +171,8 @@ class PrintRun {
   }
 
   /**
-   * Prints the sheets that are not stacked yet. Fetching and decoding, halftoning, and the engine are stages that work at the
-   * same time, each at most a step ahead of the next.
+   * Prints the sheets that are not stacked yet. Fetching, decoding, halftoning, and the engine are stages that work at the
+   * same time, each at most a step or two ahead of the next.
    */
   async #printSheets(plan: PrintPlan): Promise<void> {
     const { driver, store, decoder, dotMaker, inkTables, patienceMs } = this.#deps;
@@ -182,11 +183,11 @@ class PrintRun {
     const stop = () => scope.abort();
     const signal = AbortSignal.any([this.#stop, scope.signal]);
     const source = { store, token: this.#record.instruction.token, patienceMs, signal };
-    const items = impressions(plan, this.#sheetsStacked + 1, colorants, source, decoder); // S1406, S1407
-    const decoded = ahead(items, { count: waiting, stop });
-    const dotted = strips(decoded, dotMaker, look, signal); // S1408, S1409
+    const queue = { count: waiting, isFree: isMark, stop };
+    const fetched = ahead(impressions(plan, this.#sheetsStacked + 1, colorants, source), queue); // S1406
+    const dotted = strips(pixelBands(fetched, decoder, stop), dotMaker, look, signal); // S1407 to S1409
     const drop = (step: Step) => step.kind === "strip" && step.dots[Symbol.dispose]();
-    for await (const step of ahead(dotted, { count: waiting, stop, drop })) {
+    for await (const step of ahead(dotted, { ...queue, drop })) {
       switch (step.kind) {
         case "page":
           await driver.startPage(step.start, this.#stop);

@@ -1,21 +1,21 @@
 /** S1408, S1409: from decoded bands to strips of dots, as they go to the engine. */
 import type { DotMaker, DotPage, Dots } from "../ports/dot-maker.ts";
-import type { PageStart, PlanarBand } from "../ports/engine-driver.ts";
+import type { PlanarBand } from "../ports/engine-driver.ts";
 import { giveBack } from "./give-back.ts";
-import type { Item } from "./impressions.ts";
+import type { PageMark } from "./impressions.ts";
+import type { PixelItem } from "./pixel-bands.ts";
 
 export type Step =
-  | { readonly kind: "page"; readonly start: PageStart }
+  | PageMark
   /** `dots` are the strip's memory, to be disposed of when the engine has it. */
-  | { readonly kind: "strip"; readonly strip: PlanarBand; readonly dots: Dots }
-  | { readonly kind: "page-end" };
+  | { readonly kind: "strip"; readonly strip: PlanarBand; readonly dots: Dots };
 
 /** A blank strip has no planes, but a sink that writes blank rows has to have memory for them. */
 const blankRowsMax = 1024;
 
 /** The strips of the pages of `items`. Memory is bounded by a strip: a band may be higher. */
 export async function* strips(
-  items: AsyncIterable<Item>,
+  items: AsyncIterable<PixelItem>,
   dotMaker: DotMaker,
   look: Omit<DotPage, "widthPx">,
   signal: AbortSignal,

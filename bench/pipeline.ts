@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundlePrinter, sourceProgram } from "./pipeline/bundle.ts";
 import { type BandedPage, bandedPages, roll } from "./pipeline/pages.ts";
-import { type Printing, printInProcess, stageNames } from "./pipeline/printing.ts";
+import { type Printing, printInProcess, stageNames, type Taken } from "./pipeline/printing.ts";
 
 const columns = ["idle MiB", "peak MiB", "wall s", "CPU s"];
 
@@ -40,6 +40,9 @@ async function pages(programs: readonly Program[], photo: BandedPage, text: Band
 /** Of a job, enough that its pages follow each other. */
 const pageCount = 8;
 
+/** Seconds of a page that follows another one. */
+const nextSeconds = ({ wallS, firstS }: Taken, count: number): number => (wallS - firstS) / (count - 1);
+
 /**
  * CPU seconds a page of each stage in a printer that has printed before: with an engine on a serial line that takes no time, and
  * with one that counts dots in the printer itself and has no line. How long the first page of a job lasts, and one that follows
@@ -66,7 +69,7 @@ async function stages([, program]: Program, photo: BandedPage, text: BandedPage)
     const taken = await printInProcess(program, printing);
     const oneCore = await printInProcess(program, { ...printing, onCore: 0 });
     const seconds = stageNames.map((name) => taken.stages[name] / pageCount);
-    const nextS = (taken.wallS - taken.firstS) / (pageCount - 1);
+    const nextS = nextSeconds(taken, pageCount);
     row(`${page.name}, ${sink}`, [
       ...seconds.map((one) => one.toFixed(2)),
       taken.peakMiB.toFixed(0),
@@ -82,7 +85,7 @@ async function stages([, program]: Program, photo: BandedPage, text: BandedPage)
 /** Pages over a line that takes its time, which is then the slowest stage. */
 async function line([, program]: Program, photo: BandedPage, text: BandedPage): Promise<void> {
   const baudRateBps = 3_000_000;
-  row("\nline of 3 Mbit/s, bundled", ["peak MiB", "first s", "page s", "line s", "÷ line"]);
+  row("\nline of 3 Mbit/s, bundled", ["peak MiB", "first s", "next s", "line s", "÷ line"]);
   for (const [page, count] of [
     [photo, 2],
     [text, pageCount],
@@ -94,9 +97,9 @@ async function line([, program]: Program, photo: BandedPage, text: BandedPage): 
     row(page.name, [
       taken.peakMiB.toFixed(0),
       taken.firstS.toFixed(2),
-      (taken.wallS / count).toFixed(2),
+      nextSeconds(taken, count).toFixed(2),
       lineS.toFixed(2),
-      (taken.wallS / count / lineS).toFixed(2),
+      (nextSeconds(taken, count) / lineS).toFixed(2),
     ]);
   }
 }

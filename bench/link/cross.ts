@@ -26,6 +26,8 @@ export interface CrossingOptions {
   readonly mechanics: Mechanics;
   readonly feed: "pauses" | "whole-page";
   readonly bitErrorRate: number;
+  /** Of the line's errors. */
+  readonly seed: number;
   /** Blank strips go over the line too. */
   readonly blankStrips?: boolean;
 }
@@ -51,9 +53,9 @@ function* allBands({ planes, strideBytes, heightPx }: DotPage): Generator<PlainB
 }
 
 export function cross(page: DotPage, options: CrossingOptions): Crossing {
-  const { codecs, mechanics, feed, bitErrorRate } = options;
+  const { codecs, mechanics, feed, bitErrorRate, seed } = options;
   const clock = new VirtualClock();
-  const random = seededRandom(1);
+  const random = seededRandom(seed);
   const line = { baudRateBps, faults: { bitErrorRate } };
   const capabilities = { ...simulatedCapabilities, codecs, feed };
   const forth = new FaultyLine(clock, random, line, (bytes) => engine.receive(bytes));

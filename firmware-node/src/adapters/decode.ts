@@ -9,7 +9,7 @@ import type { BandDecoder } from "../ports/band-decoder.ts";
 process.env.VIPS_MAX_THREADS ??= "3";
 const { default: sharp } = await import("sharp");
 
-// Bands differ all, and one at a time is decoded: libvips need not keep what it has done, nor share it out to threads.
+// Bands differ all, and are small: libvips need not keep what it has done, nor share one out to threads. Several at a time share its three.
 sharp.cache(false);
 sharp.concurrency(1);
 

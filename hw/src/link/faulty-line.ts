@@ -53,6 +53,8 @@ export class FaultyLine {
   #stalledUntilMs = 0;
   #cutUntilMs = 0;
   #bitsToFlip: number;
+  /** Pieces on their way that nothing passes, in order. */
+  readonly #inOrder: { readonly piece: Uint8Array; readonly atMs: number }[] = [];
 
   constructor(clock: Clock, random: Random, options: LineOptions, deliver: (bytes: Uint8Array) => void) {
     this.#clock = clock;
@@ -111,27 +113,43 @@ export class FaultyLine {
     const arriveAtMs = Math.max(this.#freeAtMs + delayMs + jitterMs * this.#random(), this.#stalledUntilMs);
     if (this.#random() < reorderRate) {
       this.counts.reordered++;
-      this.#arrive(piece, arriveAtMs + reorderMs);
+      this.#clock.after(arriveAtMs + reorderMs - nowMs, () => this.#arriveLate(piece));
       return;
     }
     this.#arrivedAtMs = Math.max(this.#arrivedAtMs, arriveAtMs);
-    this.#arrive(piece, this.#arrivedAtMs);
+    this.#queue(piece);
     if (this.#random() < duplicateRate) {
       this.counts.duplicated++;
-      this.#arrive(piece.slice(), this.#arrivedAtMs);
+      this.#queue(piece.slice());
     }
   }
 
-  #arrive(piece: Uint8Array, atMs: number): void {
-    const waitMs = atMs - this.#clock.nowMs();
-    // A stall that begins while the piece is on its way holds it up too.
-    const arrive = (): void => {
-      const stalledMs = this.#stalledUntilMs - this.#clock.nowMs();
-      if (stalledMs > 0) this.#clock.after(stalledMs, arrive);
-      else this.#deliver(piece);
-    };
-    if (waitMs <= 0 && this.#msPerByte === 0) arrive();
-    else this.#clock.after(waitMs, arrive);
+  #queue(piece: Uint8Array): void {
+    const waiting = this.#inOrder.push({ piece, atMs: this.#arrivedAtMs });
+    // One timer for all: timers of a real clock, which counts whole milliseconds, overtake each other.
+    if (waiting === 1) this.#arrive();
+  }
+
+  /** Delivers what has arrived, and comes back when more has. */
+  #arrive(): void {
+    for (let next = this.#inOrder[0]; next; next = this.#inOrder[0]) {
+      const nowMs = this.#clock.nowMs();
+      // A stall that begins while the piece is on its way holds it up too.
+      const atMs = Math.max(next.atMs, this.#stalledUntilMs);
+      if (atMs > nowMs) {
+        this.#clock.after(atMs - nowMs, () => this.#arrive());
+        return;
+      }
+      this.#deliver(next.piece);
+      this.#inOrder.shift();
+    }
+  }
+
+  /** Delivers a piece that others have passed. */
+  #arriveLate(piece: Uint8Array): void {
+    const stalledMs = this.#stalledUntilMs - this.#clock.nowMs();
+    if (stalledMs > 0) this.#clock.after(stalledMs, () => this.#arriveLate(piece));
+    else this.#deliver(piece);
   }
 
   /** How many bits until the next that is flipped: geometrically distributed. */

@@ -60,7 +60,9 @@ export class WorkerProcess {
       ],
       // Nor is anything of the parent's environment, where secrets may be, its business.
       // glibc's arenas, one a thread by default, keep what image decoders have given back.
-      env: { MALLOC_ARENA_MAX: "2" },
+      // Of a set number of threads libvips ends none; what it gives to one that is just ending it loses, and a page with it. Four images
+      // at a time (of Node's thread pool) take three each.
+      env: { MALLOC_ARENA_MAX: "2", VIPS_MAX_THREADS: "16" },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {

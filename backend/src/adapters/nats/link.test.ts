@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { nkeys } from "nats";
 import { generate } from "selfsigned";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -117,6 +118,35 @@ test("several replicas are for servers that compare revisions safely among them"
       expect.objectContaining({ code: "configuration" }) as Error,
     );
   }
+});
+
+test("streams and buckets that many open at once are there for all of them", async () => {
+  await using server = await startNatsServer();
+  await using links = new AsyncDisposableStack();
+  const opened = await Promise.all(Array.from({ length: 8 }, () => NatsLink.open({ servers: [server.url] })));
+  for (const link of opened) links.use(link);
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(
+      opened.map(async (link) => {
+        await using store = openNatsKeyValueStore(link);
+        await store.bucket(`b${round}`);
+        await link.ensureStream({ name: `s${round}`, subjects: [`s${round}.>`] });
+      }),
+    );
+  }
+});
+
+test("a stream whose subjects another one has is opened once that is gone, and refused when it stays", async () => {
+  await using server = await startNatsServer();
+  await using link = await NatsLink.open({ servers: [server.url], timeoutMs: 1000 });
+  const wanted = { name: "wanted", subjects: ["a.>"] };
+  await link.ensureStream({ name: "other", subjects: ["a.b"] });
+  await expect(link.ensureStream(wanted)).rejects.toThrow(/open the stream wanted.*overlap/);
+  const opening = link.ensureStream(wanted);
+  await delay(200);
+  await link.manager.streams.delete("other");
+  await opening;
+  expect((await link.manager.streams.info("wanted")).config.subjects).toEqual(["a.>"]);
 });
 
 describe("while the server is away", () => {

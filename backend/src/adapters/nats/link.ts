@@ -26,6 +26,7 @@ export const apiErrorCode = {
   noMessageFound: 10037,
   messageDeleteFailed: 10057,
   streamNotFound: 10059,
+  subjectsOverlap: 10065,
   wrongLastSequence: 10071,
   storeFailed: 10077,
 } as const;
@@ -40,6 +41,8 @@ export const apiReasonOf = (error: unknown): string =>
 export interface CallOptions<T> {
   /** The operation changes nothing, or nothing more when done again: it is tried until the time is up. */
   readonly idempotent?: boolean;
+  /** It opens a stream, which is made when it does not exist; implies `idempotent`. */
+  readonly opens?: boolean;
   /** Refusals of JetStream's that the caller knows what to make of: thrown as they are, for `apiErrorOf`. */
   readonly refusals?: readonly number[];
   /** Told of a result that came after the call had failed, to dispose of it. */
@@ -104,7 +107,12 @@ export class NatsLink implements AsyncDisposable {
         return await this.#unlessLost(operation, options);
       } catch (error) {
         options.signal?.throwIfAborted();
-        const again = isNotTaken(error) || (options.idempotent && isTransient(error));
+        const idempotent = options.idempotent || options.opens;
+        const again =
+          isNotTaken(error) ||
+          (idempotent && isTransient(error)) ||
+          // Said also to one of two who make the same stream at once (seen with nats-server 2.9): next time it is there.
+          (options.opens && apiErrorOf(error) === apiErrorCode.subjectsOverlap);
         if (!again || performance.now() > giveUpMs || this.connection.isClosed()) {
           throw this.#failure(error, doing, options.refusals ?? []);
         }
@@ -135,7 +143,7 @@ export class NatsLink implements AsyncDisposable {
           });
         }
       },
-      { idempotent: true },
+      { opens: true },
     );
   }
 

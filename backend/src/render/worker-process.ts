@@ -7,6 +7,17 @@ import type { CloseRequest, Ready, WorkReply, WorkRequest } from "./protocol.ts"
 
 const mainFile = fileURLToPath(new URL("./worker/main.ts", import.meta.url));
 
+const workerEnvironment = {
+  // glibc's arenas, one a thread by default, keep what image decoders have given back.
+  MALLOC_ARENA_MAX: "2",
+  // What one band gave back is the next one's: by itself glibc returns each to the system, which takes long to make it anew.
+  MALLOC_MMAP_THRESHOLD_: String(16 * 2 ** 20),
+  MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
+  // Of a set number of threads libvips ends none; what it gives to one that is just ending it loses, and a page with it. Four images
+  // at a time (of Node's thread pool) take three each.
+  VIPS_MAX_THREADS: "16",
+};
+
 /** How often the memory of a worker is looked at. */
 const memoryIntervalMs = 50;
 
@@ -59,10 +70,7 @@ export class WorkerProcess {
         "--no-warnings",
       ],
       // Nor is anything of the parent's environment, where secrets may be, its business.
-      // glibc's arenas, one a thread by default, keep what image decoders have given back.
-      // Of a set number of threads libvips ends none; what it gives to one that is just ending it loses, and a page with it. Four images
-      // at a time (of Node's thread pool) take three each.
-      env: { MALLOC_ARENA_MAX: "2", VIPS_MAX_THREADS: "16" },
+      env: workerEnvironment,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {

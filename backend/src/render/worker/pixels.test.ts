@@ -14,6 +14,17 @@ describe("isGrey", () => {
       expect(isGrey(pixels(0, 0xffffff, rgb)), rgb.toString(16)).toBe(false);
     }
   });
+
+  it("sees one colour among many greys, wherever it is", () => {
+    for (let length = 0; length < 20; length++) {
+      expect(isGrey(greys.subarray(0, length))).toBe(true);
+      for (let at = 0; at < length; at++) {
+        expect(isGrey(greys.slice(0, length).fill(pixel(0x123456), at, at + 1)), `${at} of ${length}`).toBe(
+          false,
+        );
+      }
+    }
+  });
 });
 
 describe("packGrey", () => {

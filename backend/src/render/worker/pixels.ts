@@ -7,14 +7,21 @@
 export const pixelContent = { blank: 0, grey: 1, color: 2 } as const;
 export type PixelContent = (typeof pixelContent)[keyof typeof pixelContent];
 
+/** R against G and G against B at once: the lower 16 bits are 0 when they are equal. */
+const unlike = (pixel: number): number => pixel ^ (pixel >>> 8);
+
 /** Whether every pixel has R = G = B. */
 export function isGrey(pixels: Uint32Array): boolean {
-  for (let i = 0; i < pixels.length; i++) {
-    const pixel = pixels[i]!;
-    // R against G and G against B at once.
-    if (((pixel ^ (pixel >>> 8)) & 0xffff) !== 0) return false;
+  const whole = pixels.length & ~7;
+  // One branch for eight pixels.
+  for (let i = 0; i < whole; i += 8) {
+    const left =
+      unlike(pixels[i]!) | unlike(pixels[i + 1]!) | unlike(pixels[i + 2]!) | unlike(pixels[i + 3]!);
+    const right =
+      unlike(pixels[i + 4]!) | unlike(pixels[i + 5]!) | unlike(pixels[i + 6]!) | unlike(pixels[i + 7]!);
+    if (((left | right) & 0xffff) !== 0) return false;
   }
-  return true;
+  return pixels.subarray(whole).every((pixel) => (unlike(pixel) & 0xffff) === 0);
 }
 
 /** Of grey pixels, one byte each. */

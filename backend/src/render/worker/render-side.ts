@@ -26,6 +26,17 @@ async function drawPlacement(
   context.restore();
 }
 
+/**
+ * Gives memory back once nobody reads it any more, and the next band lies in it: to have the system make it anew, page by page, takes longer
+ * than to fill it, and the garbage collector does not feel its weight.
+ */
+function giveBackAfter(
+  reading: readonly Promise<unknown>[],
+  { buffer }: Uint8Array | Uint8ClampedArray,
+): void {
+  void Promise.allSettled(reading).then(() => buffer instanceof ArrayBuffer && buffer.transfer(0));
+}
+
 /** Encodes the rows of a strip. Pixels leave the canvas a band at a time, so that few copies of them exist. */
 async function encodeStrip(context: SKRSContext2D, settings: BandSettings, file: BandFile): Promise<void> {
   const { width, height } = context.canvas;
@@ -34,13 +45,22 @@ async function encodeStrip(context: SKRSContext2D, settings: BandSettings, file:
     const { data } = context.getImageData(0, top, width, Math.min(maxBandRowsPx(width), height - top));
     const pixels = new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4);
     if (monochrome) desaturate(pixels);
+    const reading: Promise<unknown>[] = [];
     for (const { yPx, rowsPx, content } of runsOf(pixels, width)) {
       const rows = pixels.subarray(yPx * width, (yPx + rowsPx) * width);
       if (content === pixelContent.blank) await file.blank(rowsPx);
-      else if (content === pixelContent.grey)
-        await file.inked(rowsPx, content, encodeGrey(packGrey(rows), width, rowsPx, jpegQuality));
-      else await file.inked(rowsPx, content, encodeColor(rows, width, rowsPx, jpegQuality));
+      else if (content === pixelContent.grey) {
+        const grey = packGrey(rows);
+        const encoded = encodeGrey(grey, width, rowsPx, jpegQuality);
+        giveBackAfter([encoded], grey);
+        await file.inked(rowsPx, content, encoded);
+      } else {
+        const encoded = encodeColor(rows, width, rowsPx, jpegQuality);
+        reading.push(encoded);
+        await file.inked(rowsPx, content, encoded);
+      }
     }
+    giveBackAfter(reading, data);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Programs that only convert, for a scale: no queue, no sessions, no printer. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { cpuSecondsOf } from "./processes.ts";
+import { endedChildrenSeconds } from "./processes.ts";
 import type { PrintRequest, PrintSystem } from "./print-system.ts";
 
 const run = promisify(execFile);
@@ -13,12 +13,10 @@ const converter = (
   label,
   async print(request) {
     const [program, ...args] = commandOf(request);
-    const [cpuBefore, startedMs] = [await cpuSecondsOf(process.pid), performance.now()];
-    const own = process.cpuUsage();
+    const [cpuBefore, startedMs] = [await endedChildrenSeconds(), performance.now()];
     await run(program, args);
     const wallS = (performance.now() - startedMs) / 1000;
-    const { user, system } = process.cpuUsage(own);
-    return { wallS, cpuS: (await cpuSecondsOf(process.pid)) - cpuBefore - (user + system) / 1e6 };
+    return { wallS, cpuS: (await endedChildrenSeconds()) - cpuBefore };
   },
   async [Symbol.asyncDispose]() {},
 });

@@ -6,8 +6,9 @@ const ticksPerSecond = 100;
 
 interface ProcessTimes {
   readonly parent: number;
-  /** Of itself, and of its children that have ended and been waited for. */
-  readonly ticks: number;
+  readonly ownTicks: number;
+  /** Of its children that have ended and been waited for, and theirs. */
+  readonly endedTicks: number;
 }
 
 async function timesOf(pid: number): Promise<ProcessTimes | undefined> {
@@ -15,9 +16,13 @@ async function timesOf(pid: number): Promise<ProcessTimes | undefined> {
   if (stat === undefined) return undefined;
   // "PID (NAME) STATE PARENT …": a name may hold anything but its end.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-  return { parent: Number(fields[1]), ticks };
+  const [user, system, endedUser, endedSystem] = fields.slice(11, 15).map(Number);
+  return { parent: Number(fields[1]), ownTicks: user! + system!, endedTicks: endedUser! + endedSystem! };
 }
+
+/** CPU seconds so far of what this process has started and has ended since. */
+export const endedChildrenSeconds = async (): Promise<number> =>
+  (await timesOf(process.pid))!.endedTicks / ticksPerSecond;
 
 /** CPU seconds so far of these processes, what they have started, and what has ended among it. */
 export async function cpuSecondsOf(...roots: number[]): Promise<number> {
@@ -32,6 +37,9 @@ export async function cpuSecondsOf(...roots: number[]): Promise<number> {
     const parent = all.get(pid)?.parent;
     return parent !== undefined && parent > 0 && belongs(parent);
   };
-  const ticks = [...all].reduce((sum, [pid, one]) => sum + (belongs(pid) ? one.ticks : 0), 0);
+  const ticks = [...all].reduce(
+    (sum, [pid, one]) => sum + (belongs(pid) ? one.ownTicks + one.endedTicks : 0),
+    0,
+  );
   return ticks / ticksPerSecond;
 }

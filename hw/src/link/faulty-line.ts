@@ -141,6 +141,7 @@ export class FaultyLine {
         return;
       }
       this.#deliver(next.piece);
+      // Not before: what is sent by whoever it was delivered to waits its turn.
       this.#inOrder.shift();
     }
   }

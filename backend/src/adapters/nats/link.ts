@@ -41,8 +41,6 @@ export const apiReasonOf = (error: unknown): string =>
 export interface CallOptions<T> {
   /** The operation changes nothing, or nothing more when done again: it is tried until the time is up. */
   readonly idempotent?: boolean;
-  /** It opens a stream, which is made when it does not exist; implies `idempotent`. */
-  readonly opens?: boolean;
   /** Refusals of JetStream's that the caller knows what to make of: thrown as they are, for `apiErrorOf`. */
   readonly refusals?: readonly number[];
   /** Told of a result that came after the call had failed, to dispose of it. */
@@ -107,12 +105,7 @@ export class NatsLink implements AsyncDisposable {
         return await this.#unlessLost(operation, options);
       } catch (error) {
         options.signal?.throwIfAborted();
-        const idempotent = options.idempotent || options.opens;
-        const again =
-          isNotTaken(error) ||
-          (idempotent && isTransient(error)) ||
-          // Said also to one of two who make the same stream at once (seen with nats-server 2.9): next time it is there.
-          (options.opens && apiErrorOf(error) === apiErrorCode.subjectsOverlap);
+        const again = isNotTaken(error) || (options.idempotent && isTransient(error));
         if (!again || performance.now() > giveUpMs || this.connection.isClosed()) {
           throw this.#failure(error, doing, options.refusals ?? []);
         }
@@ -143,7 +136,7 @@ export class NatsLink implements AsyncDisposable {
           });
         }
       },
-      { opens: true },
+      { idempotent: true },
     );
   }
 
@@ -258,7 +251,11 @@ const transientCodes: ReadonlySet<string> = new Set([
 ]);
 
 const isTransient = (error: unknown): boolean =>
-  error instanceof NatsError && !error.api_error && transientCodes.has(error.code);
+  error instanceof NatsError &&
+  (error.api_error
+    ? // Said also to one of two who make the same stream at once (seen with nats-server 2.9): next time it is there.
+      error.api_error.err_code === apiErrorCode.subjectsOverlap
+    : transientCodes.has(error.code));
 
 /** A server in trouble (a full disk, a cluster without a leader) is `unavailable`. */
 function apiFailure(error: NatsError, doing: string): PlatenError {

@@ -46,7 +46,7 @@ export async function openBucket(
       // Of several replicas one that lags behind may answer, and not know what this very client wrote: ask their leader.
       return config.num_replicas === 1 ? bucket : link.js.views.kv(name, { allow_direct: false });
     },
-    { opens: true },
+    { idempotent: true },
   );
   const bucket = new NatsBucket(link, kv, name, markers, ttlMs);
   // Where keys expire, deletions that a process did not live to remove expire too.

@@ -11,13 +11,12 @@ import { type BalancingPolicy, connectBalanced, type Endpoint } from "@platen/ba
 import { connect, ConversionService, PlatenError, SessionIdSchema } from "@platen/proto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Bar, barChart } from "./support/bars.ts";
+import { median } from "./support/clock.ts";
 
 const policies: readonly BalancingPolicy[] = ["pick_first", "round_robin", "least_loaded"];
 const plaintext = ChannelCredentials.createInsecure();
 
 type Call = () => Promise<{ executorId: string }>;
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 async function startServer(id: string, delayMs = 0): Promise<Endpoint & Disposable> {
   const child = fork(new URL("balancer/server.ts", import.meta.url), [id, String(delayMs)]);

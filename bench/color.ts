@@ -16,6 +16,7 @@ import {
   linearOfSrgb,
 } from "../firmware-node/src/pixels/ink-table.ts";
 import { deltaE2000, type Lab } from "../firmware-node/src/testing/delta-e.ts";
+import { sharedFolder } from "./support/shared.ts";
 
 const intents: readonly Intent[] = ["perceptual", "relative"];
 
@@ -78,7 +79,7 @@ export async function run(args: string[]): Promise<void> {
   if (!Number.isInteger(side) || side < 2 || side > 128)
     throw new Error(`a grid of ${args[0]}³ colours is none`);
   const root = join(import.meta.dirname, "..");
-  const shared = join(process.env.PLATEN_SHARED ?? join(root, "..", "shared"), "icc");
+  const shared = join(sharedFolder, "icc");
   const others = await readdir(shared).catch(() => []);
   const own = join(root, "firmware-node/profiles/FOGRA39L.icc");
   const more = others.filter((name) => name.endsWith(".icc") && name !== basename(own));

@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { quality } from "./kernel/quality.ts";
 import { speed } from "./kernel/speed.ts";
+import { sharedFolder } from "./support/shared.ts";
 
 export async function run(args: string[]): Promise<void> {
   const root = join(import.meta.dirname, "..");
-  const images = join(process.env.PLATEN_SHARED ?? join(root, "..", "shared"), "images");
+  const images = join(sharedFolder, "images");
   const pictures = args.includes("--docs") ? join(root, "docs") : tmpdir();
   const what = args.find((arg) => !arg.startsWith("--")) ?? "speed";
   if (what === "speed") await speed(images, join(pictures, "kernel-speed.svg"));

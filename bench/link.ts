@@ -12,6 +12,7 @@ import { codedBytes, outsideBytes } from "./link/codecs.ts";
 import { cross } from "./link/cross.ts";
 import { type DotPage, photoDots, textDots } from "./link/dots.ts";
 import { barChart, type Group } from "./support/bars.ts";
+import { sharedFolder } from "./support/shared.ts";
 
 const allCodecs: readonly CodecName[] = ["raw", "packbits", "delta-row", "context"];
 /** What an engine may offer, from the least to all. */
@@ -88,7 +89,7 @@ function byEngine(page: DotPage): void {
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { chart: { type: "string" } } });
-  const images = join(process.env.PLATEN_SHARED ?? join(import.meta.dirname, "..", "..", "shared"), "images");
+  const images = join(sharedFolder, "images");
   const pages = [await textDots(), await photoDots(images)].filter((page) => page !== undefined);
   const groups: Group[] = [];
   for (const page of pages) {

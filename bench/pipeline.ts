@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { bundlePrinter, sourceProgram } from "./pipeline/bundle.ts";
 import { type BandedPage, bandedPages, roll } from "./pipeline/pages.ts";
 import { type Printing, printInProcess, stageNames, type Taken } from "./pipeline/printing.ts";
+import { sharedFolder } from "./support/shared.ts";
 
 const columns = ["idle MiB", "peak MiB", "wall s", "CPU s"];
 
@@ -105,7 +106,7 @@ async function line([, program]: Program, photo: BandedPage, text: BandedPage): 
 }
 
 export async function run(args: string[]): Promise<void> {
-  const images = join(process.env.PLATEN_SHARED ?? join(import.meta.dirname, "..", "..", "shared"), "images");
+  const images = join(sharedFolder, "images");
   const folder = await mkdtemp(join(tmpdir(), "platen-bench-"));
   try {
     const bundled: Program = ["bundled", await bundlePrinter(join(folder, "app"))];

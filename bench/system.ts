@@ -3,12 +3,14 @@
  * one-bit CMYK raster of Ghostscript's), and through programs that only convert. A4 at 600 dpi, four planes of one bit. The documents
  * come from PLATEN_SHARED (default ../shared)/corpus. Wants root, for cupsd.
  */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bundlePrinter } from "./pipeline/bundle.ts";
 import { barChart, type Group } from "./support/bars.ts";
+import { median } from "./support/clock.ts";
+import { sharedFolder } from "./support/shared.ts";
 import { startCups } from "./system/cups.ts";
 import { converters } from "./system/converters.ts";
 import { startPlaten } from "./system/platen.ts";
@@ -21,17 +23,20 @@ const documents = [
   { name: "test page", file: "deb-default-testpage.pdf", pages: 1 },
 ] as const;
 
-const medianOf = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
-
 function row(label: string, cells: readonly string[]): void {
   console.log(`${label.padEnd(24)}${cells.map((cell) => cell.padStart(12)).join("")}`);
 }
 
+function medianOf(printed: readonly Printed[]): Printed {
+  const of = (value: (one: Printed) => number): number => median(printed.map(value));
+  const [cpuS, wallS] = [of((one) => one.cpuS), of((one) => one.wallS)];
+  const tells = printed.every(({ firstS }) => firstS !== undefined);
+  return tells ? { cpuS, wallS, firstS: of(({ firstS }) => firstS!) } : { cpuS, wallS };
+}
+
 /** What starts, and a word about what does not. */
 async function systemsIn(folder: string, made: AsyncDisposableStack): Promise<PrintSystem[]> {
-  const own = join(folder, "platen");
-  await mkdir(own);
-  const systems = [made.use(await startPlaten(own, await bundlePrinter(join(folder, "app"))))];
+  const systems = [made.use(await startPlaten(folder, await bundlePrinter(join(folder, "app"))))];
   try {
     systems.push(made.use(await startCups()));
   } catch (error) {
@@ -47,11 +52,7 @@ export async function run(args: string[]): Promise<void> {
     options: { chart: { type: "string" } },
   });
   const rounds = Number(positionals[0] ?? 3);
-  const corpus = join(
-    process.env.PLATEN_SHARED ?? join(import.meta.dirname, "..", "..", "shared"),
-    "corpus",
-    "pdf",
-  );
+  const corpus = join(sharedFolder, "corpus", "pdf");
   const folder = await mkdtemp(join(tmpdir(), "platen-bench-"));
   const groups: Group[] = [];
   try {
@@ -67,23 +68,26 @@ export async function run(args: string[]): Promise<void> {
         for (const [system, printed] of taken)
           printed.push(await system.print({ file: join(corpus, file), pages }));
       }
-      console.log(`\n${name}, ${pages} ${pages === 1 ? "page" : "pages"}, medians of ${rounds}`);
+      const title = `${name}, ${pages} ${pages === 1 ? "page" : "pages"}`;
+      console.log(`\n${title}, medians of ${rounds}`);
       row("", ["CPU s/page", "×", "wall s/page", "×", "first s"]);
-      const [ours] = taken.values();
-      const median = (printed: readonly Printed[], of: (one: Printed) => number): number =>
-        medianOf(printed.map(of));
-      const [ownCpuS, ownWallS] = [median(ours!, (one) => one.cpuS), median(ours!, (one) => one.wallS)];
-      const bars = [];
-      for (const [{ label }, printed] of taken) {
-        const [cpuS, wallS] = [median(printed, (one) => one.cpuS), median(printed, (one) => one.wallS)];
-        const first = printed.every(({ firstS }) => firstS !== undefined)
-          ? median(printed, ({ firstS }) => firstS!).toFixed(2)
-          : "–";
-        const [cpu, wall] = [(cpuS / pages).toFixed(3), (wallS / pages).toFixed(3)];
-        row(label, [cpu, (cpuS / ownCpuS).toFixed(2), wall, (wallS / ownWallS).toFixed(2), first]);
-        bars.push({ label, value: wallS / pages, own: label === "Platen" });
+      const all = [...taken].map(([{ label }, printed]) => ({ label, ...medianOf(printed) }));
+      const ours = all[0]!;
+      for (const { label, cpuS, wallS, firstS } of all) {
+        row(label, [
+          (cpuS / pages).toFixed(3),
+          (cpuS / ours.cpuS).toFixed(2),
+          (wallS / pages).toFixed(3),
+          (wallS / ours.wallS).toFixed(2),
+          firstS?.toFixed(2) ?? "–",
+        ]);
       }
-      groups.push({ title: `${name}, ${pages} ${pages === 1 ? "page" : "pages"}`, bars });
+      const bars = all.map(({ label, wallS }) => ({
+        label,
+        value: wallS / pages,
+        own: label === ours.label,
+      }));
+      groups.push({ title, bars });
     }
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -17,7 +17,7 @@ import type { HalftoneName } from "../../firmware-node/src/pixels/screen.ts";
 import { fill, makeStrips, type Strip } from "../../firmware-node/src/pixels/strip-memory.ts";
 import { localKernel } from "../../firmware-node/src/testing/local-kernel.ts";
 import { barChart, type Group } from "../support/bars.ts";
-import { commandSeconds, medians, ownSeconds, warmSeconds, type Way } from "./clock.ts";
+import { commandSeconds, medians, ownSeconds, warmSeconds, type Way } from "../support/clock.ts";
 import { nativeKernel } from "./native.ts";
 import { bandRows, bandsOf, type Page, photoPage, textPage, writeFiles } from "./pages.ts";
 import { peers, preparePeers } from "./peers.ts";

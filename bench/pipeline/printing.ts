@@ -1,5 +1,5 @@
 /** Prints a job with a `platen-printer` of its own, and says what it took. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { JobState, PrintInstructionSchema } from "@platen/proto";
 import type { ServedPage } from "../../firmware-node/src/testing/pages.ts";
 import { startResultServer, testToken } from "../../firmware-node/src/testing/result-server.ts";
 import { TestBackend } from "../../firmware-node/src/testing/test-backend.ts";
+import { end, statOf } from "../support/processes.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -78,9 +79,6 @@ async function boardEnvironment(): Promise<Record<string, string>> {
   return { PATH: process.env.PATH ?? "", ...Object.fromEntries(variables) };
 }
 
-/** Clock ticks of /proc, a second: 100 on every Linux that Node runs on. */
-const ticksPerSecond = 100;
-
 async function memoryOf(pid: number): Promise<{ nowMiB: number; mostMiB: number }> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
@@ -90,11 +88,8 @@ async function memoryOf(pid: number): Promise<{ nowMiB: number; mostMiB: number 
 async function stagesOf(pid: number): Promise<Stages> {
   const stages = { decode: 0, dots: 0, pack: 0, main: 0, rest: 0 };
   for (const thread of await readdir(`/proc/${pid}/task`)) {
-    // "TID (NAME) STATE …": a name may hold anything but its end.
-    const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, "utf8");
-    const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    stages[stageOf[name] ?? "rest"] += (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+    const { name, cpuS } = await statOf(`/proc/${pid}/task/${thread}`);
+    stages[stageOf[name] ?? "rest"] += cpuS;
   }
   return stages;
 }
@@ -142,10 +137,6 @@ async function serialSink(
   let bytes = 0;
   lines.on("line", (line) => (bytes = Number(line)));
   return { address: `serial:${path}`, lineBytes: () => bytes };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null && child.kill()) await once(child, "exit");
 }
 
 /** `program` is the `platen-printer` command, a source or a bundle. Throws when the job does not print. */

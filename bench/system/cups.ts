@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import { cpuSecondsOf } from "./processes.ts";
+import { cpuSecondsOf, end } from "../support/processes.ts";
 import type { Printed, PrintRequest, PrintSystem } from "./print-system.ts";
 
 const run = promisify(execFile);
@@ -104,7 +104,7 @@ class Cups implements PrintSystem {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#server.exitCode === null && this.#server.kill()) await once(this.#server, "exit");
+    await end(this.#server);
     await rm(this.#folder, { recursive: true, force: true });
   }
 

@@ -1,26 +1,12 @@
 /** A whole Platen: all roles in one process, its render workers, and the printer with the simulated engine. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { cpuSecondsOf } from "./processes.ts";
+import { cpuSecondsOf, end, followJob, ready } from "../support/processes.ts";
 import type { Printed, PrintRequest, PrintSystem } from "./print-system.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const platen = join(root, "backend", "src", "main.ts");
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null && child.kill()) await once(child, "exit");
-}
-
-/** What the process says when it is ready. */
-async function ready(child: ChildProcess): Promise<{ grpcAddress?: string }> {
-  const { value, done } = await createInterface({ input: child.stdout! })[Symbol.asyncIterator]().next();
-  if (done) throw new Error("a process of Platen's has ended before it was ready");
-  child.stdout!.resume();
-  return JSON.parse(value as string) as { grpcAddress?: string };
-}
 
 class Platen implements PrintSystem {
   readonly label = "Platen";
@@ -35,28 +21,20 @@ class Platen implements PrintSystem {
   }
 
   async print({ file, pages }: PrintRequest): Promise<Printed> {
-    const pids = [this.#server.pid!, this.#printer.pid!];
-    const [cpuBefore, startedMs] = [await cpuSecondsOf(...pids), performance.now()];
+    const before = await this.#cpuSeconds();
     const settings = ["--printer=bench", `--server=${this.#address}`, "--watch", "--json"];
     const ticket = ["--media=a4", "--resolution=600", "--print-scaling=fit", `--page-ranges=1-${pages}`];
-    const child = spawn(process.execPath, [platen, "submit", file, ...settings, ...ticket], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const exited = once(child, "exit") as Promise<[number]>;
-    let firstS: number | undefined;
-    for await (const line of createInterface({ input: child.stdout })) {
-      const { event } = JSON.parse(line) as { event?: { mediaSheetsCompleted?: number } };
-      if ((event?.mediaSheetsCompleted ?? 0) > 0) firstS ??= (performance.now() - startedMs) / 1000;
-    }
-    const [code] = await exited;
-    if (code !== 0) throw new Error(`platen submit has ended with ${code}`);
-    const wallS = (performance.now() - startedMs) / 1000;
-    return { wallS, firstS: firstS ?? wallS, cpuS: (await cpuSecondsOf(...pids)) - cpuBefore };
+    const { firstMs, endMs } = await followJob([platen, "submit", file, ...settings, ...ticket]);
+    return { wallS: endMs / 1000, firstS: firstMs / 1000, cpuS: (await this.#cpuSeconds()) - before };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await end(this.#printer);
     await end(this.#server);
+  }
+
+  async #cpuSeconds(): Promise<number> {
+    return (await cpuSecondsOf(this.#server.pid!)) + (await cpuSecondsOf(this.#printer.pid!));
   }
 }
 
